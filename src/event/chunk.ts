@@ -1,0 +1,227 @@
+/**
+ * A chunk: a batch encoded once, as newline-delimited JSON plus columns. Memory and disk hold the same bytes; outputs splice
+ * text out of them, or decode single records when they need fields.
+ *
+ * One chunk is shared by all outputs that its tag is routed to; nobody changes it.
+ */
+import type { Batch } from './batch.ts';
+import { parseExact } from './json.ts';
+import type { LogRecord, ReadonlyRecord } from './record.ts';
+import type { Source } from './source.ts';
+
+/** What a chunk costs beside its bytes and columns: objects and bookkeeping, rounded up. */
+const CHUNK_OVERHEAD = 640;
+const COLUMN_BYTES = 8 + 4 + 4 + 4 + 4;
+const LINE_FEED = 10;
+
+/** Where a record came from; with it a destination can write idempotently. */
+export interface Origin {
+  /** Source id. */
+  source: string;
+  /** First byte in the source. */
+  start: number;
+  /** First byte after it. */
+  stop: number;
+}
+
+export interface ChunkColumns {
+  /** Unix seconds. */
+  seconds: Float64Array;
+  nanos: Int32Array;
+  /** Origins relative to `base`. */
+  starts: Int32Array;
+  stops: Int32Array;
+}
+
+export class Chunk {
+  readonly tag: string;
+  readonly length: number;
+  /** NDJSON, a line feed after every record. Empty where no output wants it. */
+  readonly bytes: Buffer;
+  /** Offset behind each record's line feed. */
+  readonly ends: Uint32Array;
+  readonly columns: ChunkColumns;
+  readonly metadata: readonly (LogRecord | undefined)[] | undefined;
+  readonly source: Source | undefined;
+  readonly base: number;
+  /** When the batch was handed over, milliseconds of the monotonic clock. */
+  readonly arrivedAt: number;
+  /** What holding it costs, bytes. */
+  readonly cost: number;
+
+  constructor(parts: {
+    tag: string;
+    bytes: Buffer;
+    ends: Uint32Array;
+    columns: ChunkColumns;
+    metadata?: readonly (LogRecord | undefined)[] | undefined;
+    source?: Source | undefined;
+    base: number;
+    arrivedAt: number;
+  }) {
+    this.tag = parts.tag;
+    this.bytes = parts.bytes;
+    this.ends = parts.ends;
+    this.columns = parts.columns;
+    this.metadata = parts.metadata;
+    this.source = parts.source;
+    this.base = parts.base;
+    this.arrivedAt = parts.arrivedAt;
+    this.length = parts.columns.seconds.length;
+    this.cost = this.bytes.byteLength + this.length * COLUMN_BYTES + CHUNK_OVERHEAD;
+  }
+
+  /** Bytes of the records from index `from` to `to`. */
+  bytesBetween(from: number, to: number): number {
+    return this.endOf(to - 1) - this.endOf(from - 1);
+  }
+
+  /** Offset behind record `index`; 0 for -1. */
+  endOf(index: number): number {
+    return index < 0 || this.ends.length === 0 ? 0 : (this.ends[index] as number);
+  }
+
+  /** A chunk of its own with some of the records, so that the rest can be freed. */
+  extract(ranges: readonly (readonly [number, number])[]): Chunk {
+    const indexes: number[] = [];
+    for (const [from, to] of ranges) for (let i = from; i < to; i++) indexes.push(i);
+    const parts = ranges.map(([from, to]) => this.bytes.subarray(this.endOf(from - 1), this.endOf(to - 1)));
+    const bytes = Buffer.allocUnsafeSlow(parts.reduce((sum, part) => sum + part.length, 0));
+    let at = 0;
+    for (const part of parts) at += part.copy(bytes, at);
+    const ends = new Uint32Array(this.ends.length === 0 ? 0 : indexes.length);
+    let end = 0;
+    for (let i = 0; i < ends.length; i++) {
+      const index = indexes[i] as number;
+      end += this.endOf(index) - this.endOf(index - 1);
+      ends[i] = end;
+    }
+    const { seconds, nanos, starts, stops } = this.columns;
+    return new Chunk({
+      tag: this.tag,
+      bytes,
+      ends,
+      columns: {
+        seconds: Float64Array.from(indexes, (i) => seconds[i] as number),
+        nanos: Int32Array.from(indexes, (i) => nanos[i] as number),
+        starts: Int32Array.from(indexes, (i) => starts[i] as number),
+        stops: Int32Array.from(indexes, (i) => stops[i] as number),
+      },
+      metadata: this.metadata && indexes.map((i) => this.metadata?.[i]),
+      source: this.source,
+      base: this.base,
+      arrivedAt: this.arrivedAt,
+    });
+  }
+}
+
+/** Encodes a batch. With `wantBytes` false (no output reads them) only the columns are made. */
+export function encodeBatch(tag: string, batch: Batch, wantBytes: boolean, arrivedAt: number): Chunk {
+  const { bytes, ends } = wantBytes ? encodeRecords(batch) : NOTHING;
+  return new Chunk({
+    tag,
+    bytes,
+    ends,
+    columns: {
+      seconds: Float64Array.from(batch.seconds),
+      nanos: Int32Array.from(batch.nanos),
+      starts: Int32Array.from(batch.starts),
+      stops: Int32Array.from(batch.stops),
+    },
+    metadata: batch.metadata?.some((entry) => entry !== undefined) ? batch.metadata : undefined,
+    source: batch.source,
+    base: batch.base,
+    arrivedAt,
+  });
+}
+
+const NOTHING = { bytes: Buffer.alloc(0), ends: new Uint32Array(0) };
+
+function encodeRecords(batch: Batch): { bytes: Buffer; ends: Uint32Array } {
+  const ends = new Uint32Array(batch.length);
+  let text = '';
+  for (let index = 0; index < batch.length; index++) {
+    text += batch.json(index);
+    text += '\n';
+    ends[index] = text.length;
+  }
+  const size = Buffer.byteLength(text);
+  const bytes = Buffer.allocUnsafeSlow(size);
+  if (size === text.length) {
+    bytes.write(text, 0, size, 'latin1');
+  } else {
+    bytes.write(text, 0, size, 'utf8');
+    // A JSON text holds no raw line feed, so every one ends a record.
+    let end = 0;
+    for (let index = 0; index < batch.length; index++) {
+      end = bytes.indexOf(LINE_FEED, end) + 1;
+      ends[index] = end;
+    }
+  }
+  return { bytes, ends };
+}
+
+/** A run of a chunk's records, as an output sees them: read-only, indexes from 0. */
+export class Slice {
+  readonly chunk: Chunk;
+  readonly from: number;
+  readonly length: number;
+
+  /** Records `from` to `to` (exclusive) of the chunk. */
+  constructor(chunk: Chunk, from: number, to: number) {
+    this.chunk = chunk;
+    this.from = from;
+    this.length = to - from;
+  }
+
+  get tag(): string {
+    return this.chunk.tag;
+  }
+
+  /** All records as NDJSON, a line feed after each. A view: copy it if it must outlive the attempt. */
+  get bytes(): Buffer {
+    return this.chunk.bytes.subarray(
+      this.chunk.endOf(this.from - 1),
+      this.chunk.endOf(this.from + this.length - 1),
+    );
+  }
+
+  /** One record's JSON without its line feed; a view. */
+  jsonBytes(index: number): Buffer {
+    const at = this.from + index;
+    return this.chunk.bytes.subarray(this.chunk.endOf(at - 1), this.chunk.endOf(at) - 1);
+  }
+
+  json(index: number): string {
+    const at = this.from + index;
+    return this.chunk.bytes.toString('utf8', this.chunk.endOf(at - 1), this.chunk.endOf(at) - 1);
+  }
+
+  /** One record, decoded at each call. */
+  record(index: number): ReadonlyRecord {
+    return parseExact(this.json(index)) as ReadonlyRecord;
+  }
+
+  /** Unix seconds. */
+  seconds(index: number): number {
+    return this.chunk.columns.seconds[this.from + index] as number;
+  }
+
+  nanos(index: number): number {
+    return this.chunk.columns.nanos[this.from + index] as number;
+  }
+
+  metadata(index: number): ReadonlyRecord | undefined {
+    return this.chunk.metadata?.[this.from + index];
+  }
+
+  origin(index: number): Origin | undefined {
+    const { source, base, columns } = this.chunk;
+    if (source === undefined) return undefined;
+    return {
+      source: source.id,
+      start: base + (columns.starts[this.from + index] as number),
+      stop: base + (columns.stops[this.from + index] as number),
+    };
+  }
+}

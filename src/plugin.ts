@@ -1,0 +1,236 @@
+/**
+ * The plugin SDK: what a plugin is, and all that it may use. A plugin imports this module and its own libraries, nothing else
+ * of the engine and never another plugin.
+ *
+ * The contracts stand here, on the interfaces; `test/contract/` runs them against every plugin.
+ */
+import type { Batch, ParsedEvent } from './event/batch.ts';
+import type { Slice } from './event/chunk.ts';
+import type { Outcome } from './event/outcome.ts';
+import type { Receipt } from './event/receipt.ts';
+import type { Source } from './event/source.ts';
+import type { OptionFields, OptionValues } from './config/schema.ts';
+import type { Logger } from './telemetry/log.ts';
+import type { Metrics } from './telemetry/metrics.ts';
+import type { SourceStore } from './state/store.ts';
+
+/** What every plugin instance gets. */
+export interface PluginContext {
+  /** Name of this instance: its alias, else plugin and ordinal (`tail.0`). Label of its metrics. */
+  readonly name: string;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /**
+   * The plugin's own keys as written, lower-cased, in file order, one entry per list item; values as text.
+   * For plugins whose options are rules that run in the order in which they stand.
+   */
+  readonly entries: readonly { key: string; value: string }[];
+  /** The parser with this name; the configuration check has made sure that it exists. */
+  parser(name: string): Parser;
+  /** Directory that relative paths are resolved against: the working directory. */
+  readonly cwd: string;
+  /** service.json.* settings and the like that change how plugins of one family write. */
+  readonly agentVersion: string;
+}
+
+// ---------------------------------------------------------------- inputs
+
+/**
+ * Hands a batch to the pipeline. Synchronous up to the point where the batch is encoded: when the call returns, the batch and
+ * the memory that its lines are read from are free again. The promise, if any, resolves when there is room for more: awaiting
+ * it is backpressure. It never rejects. After `stop` it resolves at once and the batch is not taken (`false`).
+ */
+export type Emit = (tag: string, batch: Batch, receipt?: Receipt) => Promise<void> | undefined;
+
+export interface InputContext extends PluginContext {
+  /** The tag as configured, `<plugin>.<n>` by default; may hold `*`. */
+  readonly tag: string;
+  /** Positions of sources; absent with `state_path: off`. */
+  readonly store: SourceStore | undefined;
+  /** Counts records that go before they become events; both feed the ledger: read = … + dropped. */
+  drop(reason: string, count: number): void;
+  /** The plugin is done for good (`exit_on_eof`, dummy's last sample): the agent may stop once all of it is delivered. */
+  finished(options?: { exit?: boolean }): void;
+}
+
+export interface Input {
+  /** Starts reading. Resolves when it runs; throws only for what makes the whole agent's start fail (a port that is taken). */
+  start(emit: Emit): Promise<void> | void;
+  /** Stops reading: afterwards no `emit` starts. Sources stay open so that positions can still be settled. */
+  stop(): Promise<void> | void;
+  /** Lets go of everything. After `stop`, once everything is settled or the grace time is over. */
+  close?(): Promise<void> | void;
+}
+
+// ---------------------------------------------------------------- parsers
+
+export interface Parser {
+  readonly name: string;
+  /**
+   * Parses one line (no line end) into `into`. Synchronous; never throws. On false `into` is undefined garbage and
+   * {@link failure} says why.
+   */
+  parse(line: string, into: ParsedEvent): boolean;
+  /** Why the last `parse` answered false: a constant sentence, for a counter and a rate-limited log line. */
+  failure(): string;
+}
+
+export interface ParserContext {
+  readonly name: string;
+  readonly log: Logger;
+}
+
+// ---------------------------------------------------------------- filters
+
+/** Why held events must come out. */
+export type FlushReason = 'timer' | 'pressure' | 'reload' | 'stop';
+
+export interface Filter {
+  /**
+   * Works on a batch in place: `batch.edit`, `set`, `replace`, `retain`. Called for one batch at a time, in order. A throw is a
+   * defect: the batch passes unchanged, is counted and logged. May be async per batch, never per record.
+   */
+  process(batch: Batch, tag: string): void | Promise<void>;
+  /** Gives out what the filter holds. */
+  flush?(reason: FlushReason): Batch[] | Promise<Batch[]>;
+  close?(): Promise<void> | void;
+}
+
+export type FilterContext = PluginContext;
+
+// ---------------------------------------------------------------- outputs
+
+export interface OutputContext extends PluginContext {}
+
+export interface Output {
+  /**
+   * One attempt at delivering records, up to the plugin's limits. Resolves with what became of each; indexes count through all
+   * slices. Throws RetryableError when the destination failed and nothing is known. Up to `workers` calls run at once, but one
+   * at a time per order key. On `signal` (timeout, stop) it gives up at once and throws. The memory of the slices stays valid
+   * until it settles. It never loops over attempts.
+   */
+  deliver(slices: readonly Slice[], signal: AbortSignal): Promise<Outcome>;
+  /** After the last `deliver`. */
+  close?(): Promise<void> | void;
+}
+
+/** How the delivery queue has to treat an output. */
+export interface OutputTraits {
+  /** Upper bounds of one attempt. At least one record is always sent. */
+  limits?: { bytes?: number; records?: number };
+  /** Parallel attempts unless the configuration says `workers`. Default 1. */
+  workers?: number;
+  /** What must arrive in order: nothing, each tag by itself, or all. Default `tag`. */
+  order?: 'none' | 'tag' | 'all';
+  /** `none` for outputs that read no record (null): then nothing is encoded for them. Default `json`. */
+  payload?: 'json' | 'none';
+}
+
+// ---------------------------------------------------------------- definitions
+
+interface Definition<F extends OptionFields> {
+  /** The name in the configuration, lower case. */
+  name: string;
+  aliases?: readonly string[];
+  /** One line for `tailrace plugins` and the reference page. */
+  summary: string;
+  options: F;
+  /**
+   * Checks that need several options, or values (a regular expression compiles): returns problems in words, each with the key
+   * that it is about. Runs without touching disk or network.
+   */
+  check?(options: OptionValues<F>, entries: PluginContext['entries']): readonly OptionProblem[];
+  /** The worked example of the reference page, YAML. */
+  example?: string;
+}
+
+/** A problem with the value of an option. */
+export interface OptionProblem {
+  /** The key as in the schema; absent when it is about the whole plugin. */
+  key?: string;
+  message: string;
+  /** Which of the entries with that key, from 0, when it may be given several times. */
+  index?: number;
+  level?: 'error' | 'warning';
+}
+
+export interface InputDefinition<F extends OptionFields = OptionFields> extends Definition<F> {
+  kind: 'input';
+  /** Tags that this input can emit when they are known beforehand: patterns with `*`. Absent: only the configured tag. */
+  tags?(options: OptionValues<F>, tag: string): readonly string[] | 'any';
+  /** The input names parsers in these options. */
+  parserOptions?: readonly string[];
+  create(options: OptionValues<F>, context: InputContext): Promise<Input> | Input;
+}
+
+export interface ParserDefinition<F extends OptionFields = OptionFields> extends Definition<F> {
+  kind: 'parser';
+  create(options: OptionValues<F>, context: ParserContext): Parser;
+}
+
+export interface FilterDefinition<F extends OptionFields = OptionFields> extends Definition<F> {
+  kind: 'filter';
+  parserOptions?: readonly string[];
+  create(options: OptionValues<F>, context: FilterContext): Promise<Filter> | Filter;
+}
+
+export interface OutputDefinition<F extends OptionFields = OptionFields> extends Definition<F> {
+  kind: 'output';
+  traits?: OutputTraits;
+  /** The options that say where it writes to; tell several unnamed outputs of one plugin apart in the state. */
+  target?: readonly string[];
+  create(options: OptionValues<F>, context: OutputContext): Promise<Output> | Output;
+}
+
+export type PluginDefinition =
+  | InputDefinition
+  | ParserDefinition
+  | FilterDefinition
+  | OutputDefinition;
+
+export function defineInput<F extends OptionFields>(
+  definition: Omit<InputDefinition<F>, 'kind'>,
+): InputDefinition<F> {
+  return { kind: 'input', ...definition };
+}
+
+export function defineParser<F extends OptionFields>(
+  definition: Omit<ParserDefinition<F>, 'kind'>,
+): ParserDefinition<F> {
+  return { kind: 'parser', ...definition };
+}
+
+export function defineFilter<F extends OptionFields>(
+  definition: Omit<FilterDefinition<F>, 'kind'>,
+): FilterDefinition<F> {
+  return { kind: 'filter', ...definition };
+}
+
+export function defineOutput<F extends OptionFields>(
+  definition: Omit<OutputDefinition<F>, 'kind'>,
+): OutputDefinition<F> {
+  return { kind: 'output', ...definition };
+}
+
+/** The registry: how a plugin is loaded, by kind and name. Nothing is imported before it is named. */
+export interface PluginRegistry {
+  load(kind: 'input' | 'filter' | 'output' | 'parser', name: string): Promise<PluginDefinition | undefined>;
+  /** All names of a kind, aliases included, for suggestions and lists. */
+  names(kind: 'input' | 'filter' | 'output' | 'parser'): readonly string[];
+}
+
+export { Batch } from './event/batch.ts';
+export type { LineText, ParsedEvent } from './event/batch.ts';
+export { Chunk, Slice } from './event/chunk.ts';
+export { allDelivered, RetryableError } from './event/outcome.ts';
+export type { Outcome, Rejection } from './event/outcome.ts';
+export { Receipt } from './event/receipt.ts';
+export { Source } from './event/source.ts';
+export type { Progress } from './event/source.ts';
+export { getKey, isRecord, setKey } from './event/record.ts';
+export type { LogRecord, ReadonlyRecord, ReadonlyValue, Value } from './event/record.ts';
+export { parseExact, recordToJson, valueToJson } from './event/json.ts';
+export * from './config/schema.ts';
+export type { Logger } from './telemetry/log.ts';
+export type { Metrics } from './telemetry/metrics.ts';
+export type { SourceStore } from './state/store.ts';
