@@ -54,6 +54,8 @@ export interface InputContext extends PluginContext {
 }
 
 export interface Input {
+  /** It ends by itself with `finished({ exit: true })`: the agent exits when all such inputs did and everything is delivered. */
+  readonly finite?: boolean;
   /** Starts reading. Resolves when it runs; throws only for what makes the whole agent's start fail (a port that is taken). */
   start(emit: Emit): Promise<void> | void;
   /** Stops reading: afterwards no `emit` starts. Sources stay open so that positions can still be settled. */
@@ -85,14 +87,33 @@ export interface ParserContext {
 /** Why held events must come out. */
 export type FlushReason = 'timer' | 'pressure' | 'reload' | 'stop';
 
+/** A batch that a filter had held. */
+export interface Released {
+  tag: string;
+  batch: Batch;
+}
+
+/** Events that a filter holds: they count as buffered and keep their source's mark back. */
+export interface Held {
+  /** `batch.input` of the events. */
+  input: string;
+  records: number;
+  bytes: number;
+  source?: Source;
+  /** Offset of the first held byte in the source. */
+  from?: number;
+}
+
 export interface Filter {
   /**
    * Works on a batch in place: `batch.edit`, `set`, `replace`, `retain`. Called for one batch at a time, in order. A throw is a
    * defect: the batch passes unchanged, is counted and logged. May be async per batch, never per record.
    */
   process(batch: Batch, tag: string): void | Promise<void>;
-  /** Gives out what the filter holds. */
-  flush?(reason: FlushReason): Batch[] | Promise<Batch[]>;
+  /** Gives out what the filter holds; the batches go on to the filters behind this one. */
+  flush?(reason: FlushReason): Released[] | Promise<Released[]>;
+  /** What the filter holds; asked after every `process` and `flush` of a filter that has it. */
+  held?(): readonly Held[];
   close?(): Promise<void> | void;
 }
 
@@ -222,7 +243,7 @@ export interface PluginRegistry {
 export { Batch } from './event/batch.ts';
 export type { LineText, ParsedEvent } from './event/batch.ts';
 export { Chunk, Slice } from './event/chunk.ts';
-export { allDelivered, RetryableError } from './event/outcome.ts';
+export { allDelivered, RetryableError, SplitError } from './event/outcome.ts';
 export type { Outcome, Rejection } from './event/outcome.ts';
 export { Receipt } from './event/receipt.ts';
 export { Source } from './event/source.ts';
@@ -234,3 +255,5 @@ export * from './config/schema.ts';
 export type { Logger } from './telemetry/log.ts';
 export type { Metrics } from './telemetry/metrics.ts';
 export type { SourceStore } from './state/store.ts';
+export { AccessorSyntaxError, compileAccessor, parseAccessor } from './record/accessor.ts';
+export type { Accessor, PathStep } from './record/accessor.ts';

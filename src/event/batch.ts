@@ -39,6 +39,8 @@ export class Batch {
   /** Origin of each event in its source, bytes relative to `base`: first byte, and the first byte after it (terminator included). */
   readonly starts: number[] = [];
   readonly stops: number[] = [];
+  /** Name of the input that the events came from; set by the pipeline, taken over by filters that make batches. */
+  input = '';
   /** The source that the origins speak of; absent where nothing can be read again. */
   source: Source | undefined;
   /** Added to `starts` and `stops` to make file offsets. */
@@ -121,6 +123,15 @@ export class Batch {
       this.texts[index] = undefined;
     }
     return this.record(index);
+  }
+
+  /** Makes the batch independent of the memory that its lines are read from. */
+  detach(): void {
+    if (this.lineText === undefined) return;
+    for (let index = 0; index < this.length; index++) {
+      if (this.texts[index] === undefined) this.record(index);
+    }
+    this.lineText = undefined;
   }
 
   /** Replaces the record. */

@@ -44,6 +44,8 @@ export class Chunk {
   readonly metadata: readonly (LogRecord | undefined)[] | undefined;
   readonly source: Source | undefined;
   readonly base: number;
+  /** Name of the input that it came from. */
+  readonly input: string;
   /** When the batch was handed over, milliseconds of the monotonic clock. */
   readonly arrivedAt: number;
   /** What holding it costs, bytes. */
@@ -57,6 +59,7 @@ export class Chunk {
     metadata?: readonly (LogRecord | undefined)[] | undefined;
     source?: Source | undefined;
     base: number;
+    input: string;
     arrivedAt: number;
   }) {
     this.tag = parts.tag;
@@ -66,6 +69,7 @@ export class Chunk {
     this.metadata = parts.metadata;
     this.source = parts.source;
     this.base = parts.base;
+    this.input = parts.input;
     this.arrivedAt = parts.arrivedAt;
     this.length = parts.columns.seconds.length;
     this.cost = this.bytes.byteLength + this.length * COLUMN_BYTES + CHUNK_OVERHEAD;
@@ -110,6 +114,7 @@ export class Chunk {
       metadata: this.metadata && indexes.map((i) => this.metadata?.[i]),
       source: this.source,
       base: this.base,
+      input: this.input,
       arrivedAt: this.arrivedAt,
     });
   }
@@ -131,6 +136,7 @@ export function encodeBatch(tag: string, batch: Batch, wantBytes: boolean, arriv
     metadata: batch.metadata?.some((entry) => entry !== undefined) ? batch.metadata : undefined,
     source: batch.source,
     base: batch.base,
+    input: batch.input,
     arrivedAt,
   });
 }

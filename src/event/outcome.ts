@@ -38,3 +38,18 @@ export class RetryableError extends Error {
     this.retryAfterMs = options.retryAfterMs;
   }
 }
+
+/**
+ * Thrown by an output when the destination refuses a whole request (400, 413, 422 …) and may take its parts: the queue halves the
+ * attempt down to the single record, which is then rejected with this status and reason.
+ */
+export class SplitError extends Error {
+  override name = 'SplitError';
+  /** The destination's status. */
+  readonly status: number | undefined;
+
+  constructor(reason: string, status?: number) {
+    super(reason);
+    this.status = status;
+  }
+}

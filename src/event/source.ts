@@ -36,6 +36,8 @@ export class Source {
   readonly id: string;
   /** Every byte before this offset was handed to the pipeline. */
   emitted: number;
+  /** Offset of the first byte that a filter holds; infinite when none does. */
+  heldFrom = Number.POSITIVE_INFINITY;
   /** Set when something changed that the store has not written. */
   dirty = true;
   /** Called whenever `dirty` goes from false to true. */
@@ -112,6 +114,7 @@ export class Source {
         mark = Math.min(mark, flights[index]?.firstOpen() ?? mark);
       }
     }
+    mark = Math.min(mark, this.heldFrom);
     const settled = new Ranges();
     for (const flight of flights) {
       for (const [from, to] of flight.settledRanges()) settled.add(Math.max(from, mark), to);
@@ -134,7 +137,7 @@ export class Source {
 
   /** The lowest mark: where reading resumes. */
   position(): number {
-    let position = this.emitted;
+    let position = Math.min(this.emitted, this.heldFrom);
     for (const output of this.outputs()) position = Math.min(position, this.progress(output).mark);
     return position;
   }

@@ -1,0 +1,95 @@
+/**
+ * The memory buffer's accounts: how many bytes the chunks of each input hold, against a limit per input and one for all.
+ * It holds no chunk itself: chunks live in the queues that need them, and say here what they cost.
+ */
+
+/** What the chunks of one input cost. */
+export interface InputAccount {
+  readonly name: string;
+  /** Bytes. */
+  readonly limit: number;
+  used: number;
+  /** True while its input is being kept waiting. */
+  paused: boolean;
+  /** How often it was paused. */
+  pauses: number;
+}
+
+interface Waiter {
+  account: InputAccount;
+  resume: () => void;
+}
+
+export class MemoryBuffer {
+  /** Bytes that all chunks and request bodies may take together. */
+  readonly limit: number;
+  used = 0;
+  /** Called when an input begins to wait: whoever holds chunks back should let go of them. */
+  onPressure: (() => void) | undefined;
+  private waiters: Waiter[] = [];
+
+  constructor(limit: number) {
+    this.limit = limit;
+  }
+
+  /** An account; a `limit` of 0 means that only the common limit holds. */
+  open(name: string, limit: number): InputAccount {
+    return {
+      name,
+      limit: limit > 0 ? Math.min(limit, this.limit) : this.limit,
+      used: 0,
+      paused: false,
+      pauses: 0,
+    };
+  }
+
+  /** Bytes are taken; never refused, for the batch is already there: the input waits before the next. */
+  charge(bytes: number, account?: InputAccount): void {
+    this.used += bytes;
+    if (account !== undefined) account.used += bytes;
+  }
+
+  /** Bytes are free again. */
+  release(bytes: number, account?: InputAccount): void {
+    this.used -= bytes;
+    if (account !== undefined) account.used -= bytes;
+    if (this.waiters.length > 0) this.wake();
+  }
+
+  /** Resolves when the input may go on; undefined when it may right now. */
+  room(account: InputAccount): Promise<void> | undefined {
+    if (this.hasRoom(account)) return undefined;
+    account.pauses++;
+    account.paused = true;
+    const waiting = new Promise<void>((resume) => this.waiters.push({ account, resume }));
+    this.onPressure?.();
+    return waiting;
+  }
+
+  /** Lets everybody go on, for a stop: inputs look whether they shall. */
+  releaseAll(): void {
+    const waiters = this.waiters;
+    this.waiters = [];
+    for (const { account, resume } of waiters) {
+      account.paused = false;
+      resume();
+    }
+  }
+
+  private hasRoom(account: InputAccount): boolean {
+    return account.used < account.limit && this.used < this.limit;
+  }
+
+  private wake(): void {
+    const waiters = this.waiters;
+    this.waiters = [];
+    for (const waiter of waiters) {
+      if (this.hasRoom(waiter.account)) {
+        waiter.account.paused = false;
+        waiter.resume();
+      } else {
+        this.waiters.push(waiter);
+      }
+    }
+  }
+}

@@ -1,0 +1,341 @@
+/**
+ * The agent: builds the pipeline from its definition, starts it, keeps its positions, reloads it, and drains it.
+ *
+ * start   outputs, filters, inputs are made, then the inputs are started
+ * reload  (DELIVERY.md, rule 29) unchanged inputs and outputs stay the same running objects; see reload.ts
+ * stop    (rule 28) inputs stop, filters flush, queues send for half of `grace`, what is in flight has the rest
+ */
+import { join } from 'node:path';
+import { MemoryBuffer } from '../buffer/memory.ts';
+import type { OutputInstance, PipelineDefinition } from '../config/definition.ts';
+import { DeadLetters } from '../delivery/dead-letters.ts';
+import { OutputQueue } from '../delivery/queue.ts';
+import { compileMatch } from '../routing/match.ts';
+import { openState } from '../state/store.ts';
+import type { StateStore } from '../state/store.ts';
+import type { Logger } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { buildFilter, buildInput, buildOutput, fingerprintOf } from './build.ts';
+import type { Surroundings } from './build.ts';
+import { Deadline } from './deadline.ts';
+import { FilterChain } from './filters.ts';
+import type { FilterStage } from './filters.ts';
+import type { Flow, InputRunner } from './input-runner.ts';
+import { reloadPipeline } from './reload.ts';
+import type { ReloadResult } from './reload.ts';
+import { Router } from './router.ts';
+import { readiness, statusOf } from './status.ts';
+import type { AgentStatus, Readiness } from './status.ts';
+import { summarize } from './summary.ts';
+import type { LeftOver, StopSummary } from './summary.ts';
+
+/** How often positions are synced and holding filters are asked to let go. Milliseconds. */
+const TICK_MS = 1000;
+/** What an aborted request gets to come back. Milliseconds. */
+const ABORT_MS = 500;
+
+export interface AgentOptions {
+  definition: PipelineDefinition;
+  log: Logger;
+  metrics: Metrics;
+  /** Directory for positions and dead letters; undefined for none. */
+  stateDirectory: string | undefined;
+  /** Loads the configuration anew; throws when it has errors. */
+  load: () => Promise<PipelineDefinition>;
+  version: string;
+}
+
+/** A running output. */
+export interface OutputRunner {
+  instance: OutputInstance;
+  fingerprint: string;
+  queue: OutputQueue;
+}
+
+export class Agent {
+  definition: PipelineDefinition;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  readonly memory: MemoryBuffer;
+  inputs: InputRunner[] = [];
+  outputs: OutputRunner[] = [];
+  /** Outputs that a reload took away and that send what they still have. */
+  readonly leaving = new Set<OutputRunner>();
+  flow: Flow;
+  surroundings: Surroundings;
+  /** Resolves when every input that ends by itself has ended and everything is delivered; never, if there is no such input. */
+  readonly done: Promise<void>;
+  /** Successful reloads. */
+  reloads = 0;
+  private readonly options: AgentOptions;
+  private readonly state: StateStore | undefined;
+  private resolveDone: () => void = () => undefined;
+  private startedAt = performance.now();
+  private running = false;
+  private ticker: NodeJS.Timeout | undefined;
+  private stopping: Promise<StopSummary> | undefined;
+  private readonly deadline: Deadline[] = [];
+  private reloading: Promise<ReloadResult> | undefined;
+  private ticking: Promise<void> | undefined;
+
+  /** Opens the state directory. Throws StateLockedError when another agent holds it. */
+  constructor(options: AgentOptions) {
+    const { definition, log, metrics, stateDirectory } = options;
+    this.options = options;
+    this.definition = definition;
+    this.log = log;
+    this.metrics = metrics;
+    this.memory = new MemoryBuffer(definition.service.memoryLimit);
+    this.memory.onPressure = () => this.relieve();
+    this.state =
+      stateDirectory === undefined
+        ? undefined
+        : openState({ directory: stateDirectory, outputs: outputNames(definition), log, metrics });
+    this.surroundings = {
+      log,
+      metrics,
+      memory: this.memory,
+      state: this.state,
+      deadLetters:
+        stateDirectory === undefined
+          ? undefined
+          : new DeadLetters({ directory: join(stateDirectory, 'dead-letters'), log, metrics }),
+      flow: () => this.flow,
+      runner: (name) => this.runner(name),
+      onFinished: () => void this.checkDone(),
+      agentVersion: options.version,
+    };
+    this.flow = { filters: this.chain([]), router: new Router([], this.memory) };
+    this.done = new Promise((resolve) => {
+      this.resolveDone = resolve;
+    });
+    this.observe();
+  }
+
+  private runner(name: string): InputRunner | undefined {
+    return this.inputs.find((input) => input.name === name);
+  }
+
+  /** A filter chain over these stages. */
+  chain(stages: readonly FilterStage[]): FilterChain {
+    return new FilterChain({
+      stages,
+      metrics: this.metrics,
+      ledgerOf: (input) => this.runner(input)?.ledger,
+      charge: (bytes) => (bytes > 0 ? this.memory.charge(bytes) : this.memory.release(-bytes)),
+    });
+  }
+
+  /** A router over these outputs. */
+  route(outputs: readonly OutputRunner[]): Router {
+    return new Router(
+      outputs.map(({ instance, queue }) => ({
+        stateName: instance.stateName,
+        queue,
+        matches: compileMatch(instance.match, instance.matchRegex),
+        wantsBytes: instance.definition.traits?.payload !== 'none',
+      })),
+      this.memory,
+    );
+  }
+
+  /** Builds and starts everything. Throws when a plugin cannot be made or an input cannot start; then nothing runs. */
+  async start(): Promise<void> {
+    this.startedAt = performance.now();
+    const { definition, surroundings } = this;
+    try {
+      for (const instance of definition.outputs) {
+        const options = await buildOutput(instance, definition, surroundings);
+        const fingerprint = fingerprintOf(instance, definition);
+        this.outputs.push({ instance, fingerprint, queue: new OutputQueue(options) });
+      }
+      const stages: FilterStage[] = [];
+      for (const instance of definition.filters) stages.push(await buildFilter(instance, definition, surroundings));
+      this.flow = { filters: this.chain(stages), router: this.route(this.outputs) };
+      for (const instance of definition.inputs) {
+        this.inputs.push(await buildInput(instance, definition, surroundings));
+      }
+      for (const runner of this.inputs) await runner.input?.start(runner.emit);
+    } catch (error) {
+      await this.stop({ force: true });
+      throw error;
+    }
+    this.running = true;
+    this.ticker = setInterval(() => void this.tick(), TICK_MS);
+    this.ticker.unref();
+    void this.checkDone();
+  }
+
+  /** Stops everything within `grace`; a second call, or one with `force`, ends all waits. */
+  stop({ force = false }: { force?: boolean } = {}): Promise<StopSummary> {
+    const deadline = new Deadline();
+    this.deadline.push(deadline);
+    if (this.stopping !== undefined || force) for (const each of this.deadline) each.force();
+    this.stopping ??= this.shutDown(deadline);
+    return this.stopping;
+  }
+
+  private async shutDown(deadline: Deadline): Promise<StopSummary> {
+    this.running = false;
+    clearInterval(this.ticker);
+    if (this.reloading !== undefined) await deadline.wait(this.reloading, this.graceMs);
+    await this.ticking;
+    await this.stopInputs(deadline);
+    await deadline.wait(this.flushFilters(), this.graceMs / 2);
+
+    const outputs = [...this.outputs, ...this.leaving];
+    for (const { queue } of outputs) queue.drain();
+    await deadline.wait(Promise.all(outputs.map(({ queue }) => queue.idle())), this.graceMs / 2);
+    const halted = Promise.all(outputs.map(({ queue }) => queue.halt()));
+    const landed = await deadline.wait(halted, this.graceMs);
+    const inDoubt = outputs.reduce((sum, { queue }) => sum + queue.inDoubt, 0);
+    if (!landed) {
+      for (const { queue } of outputs) queue.abort();
+      await new Deadline().wait(halted, ABORT_MS);
+    }
+    const left = outputs.map(({ instance, queue }): LeftOver => {
+      const dropped = queue.abandon('shutdown');
+      return { output: instance.name, inSource: queue.state.records, dropped };
+    });
+    await this.letGo(outputs);
+    return this.summary(left, inDoubt, deadline.forced);
+  }
+
+  private get graceMs(): number {
+    return this.definition.service.grace * 1000;
+  }
+
+  private async stopInputs(deadline: Deadline): Promise<void> {
+    const stops = this.inputs.map(async ({ name, input }) => {
+      try {
+        await input?.stop();
+      } catch (error) {
+        this.log.error({ input: name, error }, 'The input failed to stop');
+      }
+    });
+    this.memory.releaseAll();
+    await deadline.wait(Promise.all(stops), this.graceMs / 2);
+    await deadline.wait(Promise.all(this.inputs.map((runner) => runner.settle())), this.graceMs / 2);
+    for (const runner of this.inputs) runner.close();
+  }
+
+  private async letGo(outputs: readonly OutputRunner[]): Promise<void> {
+    this.state?.writeMarks();
+    const closing: [string, (() => Promise<void> | void) | undefined][] = [
+      ...this.inputs.map(({ name, input }): [string, (() => Promise<void> | void) | undefined] => [
+        name,
+        () => input?.close?.(),
+      ]),
+      ...outputs.map(({ instance, queue }): [string, () => Promise<void> | void] => [
+        instance.name,
+        () => queue.output.close?.(),
+      ]),
+    ];
+    const closed = Promise.all(
+      closing.map(async ([plugin, close]) => {
+        try {
+          await close?.();
+        } catch (error) {
+          this.log.error({ plugin, error }, 'The plugin failed to close');
+        }
+      }),
+    );
+    await new Deadline().wait(closed, ABORT_MS);
+    await this.flow.filters.close();
+    this.state?.sync();
+    this.state?.close();
+  }
+
+  private summary(left: readonly LeftOver[], inDoubt: number, forced: boolean): StopSummary {
+    const sum = (name: string): number => {
+      const family = this.metrics.families.get(name);
+      return family !== undefined && 'sum' in family ? family.sum() : 0;
+    };
+    return summarize({
+      seconds: (performance.now() - this.startedAt) / 1000,
+      read: sum('tailrace_input_read_records_total'),
+      delivered: sum('tailrace_output_delivered_records_total'),
+      dropped: sum('tailrace_input_dropped_records_total') + sum('tailrace_output_dropped_records_total'),
+      deadLettered: sum('tailrace_output_dead_lettered_records_total'),
+      left,
+      inDoubt,
+      forced,
+    });
+  }
+
+  /** Loads the configuration anew and changes over to it; keeps the running one when anything is wrong. One at a time. */
+  reload(): Promise<ReloadResult> {
+    if (this.stopping !== undefined) return Promise.resolve({ ok: false, error: 'The agent is stopping.' });
+    this.reloading ??= reloadPipeline(this, this.options.load).finally(() => {
+      this.reloading = undefined;
+    });
+    return this.reloading;
+  }
+
+  /** True while a reload is under way. */
+  get isReloading(): boolean {
+    return this.reloading !== undefined;
+  }
+
+  /** Everything that filters hold goes on to the outputs. */
+  async flushFilters(reason: 'timer' | 'pressure' | 'reload' | 'stop' = 'stop'): Promise<void> {
+    const { filters, router } = this.flow;
+    if (!filters.holds) return;
+    for (const { tag, batch } of await filters.flush(reason)) {
+      const runner = this.runner(batch.input);
+      if (runner !== undefined) router.route(tag, batch, runner, undefined);
+    }
+  }
+
+  private relieve(): void {
+    for (const { queue } of [...this.outputs, ...this.leaving]) queue.hurry();
+    void this.flushFilters('pressure');
+  }
+
+  private async tick(): Promise<void> {
+    this.state?.writeMarks();
+    this.state?.sync();
+    this.ticking ??= this.flushFilters('timer').finally(() => {
+      this.ticking = undefined;
+    });
+    await this.ticking;
+  }
+
+  private async checkDone(): Promise<void> {
+    if (!this.running) return;
+    const finite = this.inputs.filter(
+      (runner) => runner.input?.finite === true || runner.finished?.exit === true,
+    );
+    if (finite.length === 0 || finite.some((runner) => runner.finished === undefined)) return;
+    await this.flushFilters('stop');
+    for (const { queue } of this.outputs) queue.hurry();
+    await Promise.all(this.outputs.map(({ queue }) => queue.idle()));
+    this.resolveDone();
+  }
+
+  /** What the agent does, for `/api` and the control socket. */
+  status(): AgentStatus {
+    return statusOf(this);
+  }
+
+  /** Whether everything flows, and what does not. */
+  ready(): Readiness {
+    return readiness(this, this.running);
+  }
+
+  private observe(): void {
+    this.metrics.gauge('tailrace_buffer_bytes', 'Bytes that records take in memory, request bodies included.', (family) => {
+      family.labels().value = this.memory.used;
+    });
+    this.metrics.gauge('tailrace_input_paused', '1 while the input waits for room in the buffer.', (family) => {
+      for (const { name, account } of this.inputs) family.labels({ name }).value = account.paused ? 1 : 0;
+    });
+    this.metrics.gauge('tailrace_uptime_seconds', 'Seconds since the agent started.', (family) => {
+      family.labels().value = (performance.now() - this.startedAt) / 1000;
+    });
+  }
+}
+
+function outputNames(definition: PipelineDefinition): { stateName: string; plugin: string }[] {
+  return definition.outputs.map(({ stateName, definition: { name } }) => ({ stateName, plugin: name }));
+}

@@ -1,0 +1,168 @@
+/** Makes running plugins out of a checked definition. Nothing is started here. */
+import { createHash } from 'node:crypto';
+import type { MemoryBuffer } from '../buffer/memory.ts';
+import type {
+  FilterInstance,
+  InputInstance,
+  OutputInstance,
+  ParserInstance,
+  PipelineDefinition,
+  RetryLimit,
+} from '../config/definition.ts';
+import type { DeadLetters } from '../delivery/dead-letters.ts';
+import { OutputLedger } from '../delivery/ledger.ts';
+import type { QueueOptions } from '../delivery/queue.ts';
+import type { Output, Parser, PluginContext } from '../plugin.ts';
+import { compileMatch } from '../routing/match.ts';
+import type { StateStore } from '../state/store.ts';
+import type { Logger } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { FilterStage } from './filters.ts';
+import { InputLedger } from './input-ledger.ts';
+import { InputRunner } from './input-runner.ts';
+import type { Flow } from './input-runner.ts';
+import { shareChunk } from './router.ts';
+
+/** One attempt carries no more, unless the plugin says otherwise. Bytes. */
+const DEFAULT_ATTEMPT_BYTES = 2_000_000;
+
+/** What plugins are built with; the same for the whole life of an agent. */
+export interface Surroundings {
+  log: Logger;
+  metrics: Metrics;
+  memory: MemoryBuffer;
+  state: StateStore | undefined;
+  deadLetters: DeadLetters | undefined;
+  flow: () => Flow;
+  /** The runner of an input, for accounts. */
+  runner: (input: string) => InputRunner | undefined;
+  /** An input is done for good. */
+  onFinished: () => void;
+  agentVersion: string;
+}
+
+type AnyInstance = InputInstance | FilterInstance | OutputInstance;
+
+/** A hash of all that makes an instance what it is: its own text and the parsers that it names. */
+export function fingerprintOf(instance: AnyInstance, definition: PipelineDefinition): string {
+  const hash = createHash('sha256').update(instance.fingerprint);
+  if ('parserOptions' in instance.definition) {
+    for (const option of instance.definition.parserOptions ?? []) {
+      const names = [instance.options[option]].flat();
+      for (const parser of definition.parsers) {
+        if (names.includes(parser.name)) hash.update(parser.fingerprint);
+      }
+    }
+  }
+  return hash.digest('hex');
+}
+
+function contextFor(
+  kind: 'input' | 'filter' | 'output',
+  instance: AnyInstance,
+  parsers: readonly ParserInstance[],
+  { log, metrics, agentVersion }: Surroundings,
+): PluginContext {
+  const own = log.child(
+    { [kind]: instance.name },
+    instance.logLevel === undefined ? {} : { level: instance.logLevel },
+  );
+  return {
+    name: instance.name,
+    log: own,
+    metrics,
+    entries: instance.entries,
+    cwd: process.cwd(),
+    agentVersion,
+    parser(name): Parser {
+      const found = parsers.find((parser) => parser.name === name);
+      if (found === undefined) throw new Error(`Looking up parser "${name}": there is none of that name.`);
+      return found.definition.create(found.options, { name, log: own });
+    },
+  };
+}
+
+export async function buildInput(
+  instance: InputInstance,
+  definition: PipelineDefinition,
+  surroundings: Surroundings,
+): Promise<InputRunner> {
+  const { metrics, memory, state, flow, onFinished } = surroundings;
+  const runner = new InputRunner({
+    instance,
+    fingerprint: fingerprintOf(instance, definition),
+    ledger: new InputLedger(metrics, instance.name),
+    account: memory.open(instance.name, instance.memBufLimit),
+    memory,
+    flow,
+  });
+  const db = instance.options['db'];
+  runner.input = await instance.definition.create(instance.options, {
+    ...contextFor('input', instance, definition.parsers, surroundings),
+    tag: instance.tag,
+    store: state?.forInput(instance.stateName, typeof db === 'string' ? { file: db } : {}),
+    drop(reason, count) {
+      runner.ledger.read.value += count;
+      runner.ledger.drop(reason, count);
+    },
+    finished(options) {
+      runner.finished = { exit: options?.exit ?? false };
+      onFinished();
+    },
+  });
+  return runner;
+}
+
+export async function buildFilter(
+  instance: FilterInstance,
+  definition: PipelineDefinition,
+  surroundings: Surroundings,
+): Promise<FilterStage> {
+  const context = contextFor('filter', instance, definition.parsers, surroundings);
+  return {
+    name: instance.name,
+    filter: await instance.definition.create(instance.options, context),
+    matches: compileMatch(instance.match, instance.matchRegex),
+    log: context.log,
+  };
+}
+
+function maxRetries(limit: RetryLimit): number {
+  if (limit === 'no_limits') return Number.POSITIVE_INFINITY;
+  return limit === 'no_retries' ? 0 : limit;
+}
+
+/** An output with all that its queue has to know. */
+export async function buildOutput(
+  instance: OutputInstance,
+  definition: PipelineDefinition,
+  surroundings: Surroundings,
+): Promise<QueueOptions> {
+  const { metrics, memory, state, deadLetters, runner } = surroundings;
+  const context = contextFor('output', instance, definition.parsers, surroundings);
+  const output: Output = await instance.definition.create(instance.options, context);
+  const { traits = {} } = instance.definition;
+  const { service } = definition;
+  return {
+    name: instance.name,
+    output,
+    order: traits.order ?? 'tag',
+    workers: Math.max(1, instance.workers ?? traits.workers ?? 1),
+    limits: {
+      bytes: traits.limits?.bytes ?? DEFAULT_ATTEMPT_BYTES,
+      records: traits.limits?.records ?? Number.POSITIVE_INFINITY,
+    },
+    flushMs: service.flush * 1000,
+    maxRetries: maxRetries(instance.retryLimit),
+    backoff: { base: service.schedulerBase, cap: service.schedulerCap },
+    ledger: new OutputLedger(metrics, instance.name),
+    log: context.log,
+    deadLetters,
+    writeMarks: () => state?.writeMarks(),
+    charge: (bytes) => (bytes > 0 ? memory.charge(bytes) : memory.release(-bytes)),
+    extract: (flight, ranges) => {
+      const chunk = flight.chunk.extract(ranges);
+      return shareChunk(chunk, 1, memory, runner(chunk.input)?.account);
+    },
+  };
+}

@@ -1,0 +1,112 @@
+/** A running input: the way of its batches through filters and router, and its backpressure. */
+import type { InputAccount, MemoryBuffer } from '../buffer/memory.ts';
+import type { InputInstance } from '../config/definition.ts';
+import type { Batch } from '../event/batch.ts';
+import type { Receipt } from '../event/receipt.ts';
+import type { Emit, Input } from '../plugin.ts';
+import type { FilterChain } from './filters.ts';
+import type { InputLedger } from './input-ledger.ts';
+import type { Router } from './router.ts';
+
+/** What batches flow through; exchanged as a whole by a reload. */
+export interface Flow {
+  filters: FilterChain;
+  router: Router;
+}
+
+export class InputRunner {
+  readonly instance: InputInstance;
+  readonly fingerprint: string;
+  readonly ledger: InputLedger;
+  readonly account: InputAccount;
+  /** Set right after creation: the plugin's factory needs a context that needs the runner. */
+  input: Input | undefined;
+  /** It called `finished`; `exit` as it said. */
+  finished: { exit: boolean } | undefined;
+  private readonly memory: MemoryBuffer;
+  private readonly flow: () => Flow;
+  private stopped = false;
+  /** The batch that asynchronous filters are at work on; later ones wait for it. */
+  private pending: Promise<void> | undefined;
+
+  constructor(options: {
+    instance: InputInstance;
+    fingerprint: string;
+    ledger: InputLedger;
+    account: InputAccount;
+    memory: MemoryBuffer;
+    flow: () => Flow;
+  }) {
+    this.instance = options.instance;
+    this.fingerprint = options.fingerprint;
+    this.ledger = options.ledger;
+    this.account = options.account;
+    this.memory = options.memory;
+    this.flow = options.flow;
+  }
+
+  get name(): string {
+    return this.instance.name;
+  }
+
+  readonly emit: Emit = (tag, batch, receipt) => {
+    if (this.stopped) return undefined;
+    this.ledger.read.value += batch.length;
+    batch.input = this.name;
+    if (this.pending !== undefined) {
+      batch.detach();
+      return this.behind(this.pending, tag, batch, receipt);
+    }
+    const end = endOf(batch);
+    const flow = this.flow();
+    const filtering = flow.filters.process(tag, batch);
+    if (filtering !== undefined) return this.behind(filtering, tag, batch, receipt, end);
+    this.finish(tag, batch, receipt, end);
+    return this.memory.room(this.account);
+  };
+
+  /** No batch is taken from now on. */
+  close(): void {
+    this.stopped = true;
+  }
+
+  /** Resolves when no batch is in an asynchronous filter any more. */
+  async settle(): Promise<void> {
+    while (this.pending !== undefined) await this.pending;
+  }
+
+  /** Takes the batch to its end after `before`; filters it first unless `end` says that `before` is its filtering. */
+  private behind(
+    before: Promise<void>,
+    tag: string,
+    batch: Batch,
+    receipt: Receipt | undefined,
+    end?: number,
+  ): Promise<void> {
+    const work = before.then(async () => {
+      const stop = end ?? endOf(batch);
+      if (end === undefined) await this.flow().filters.process(tag, batch);
+      this.finish(tag, batch, receipt, stop);
+    });
+    const pending = work.finally(() => {
+      if (this.pending === pending) this.pending = undefined;
+    });
+    this.pending = pending;
+    return pending.then(() => this.memory.room(this.account));
+  }
+
+  private finish(tag: string, batch: Batch, receipt: Receipt | undefined, end: number): void {
+    this.flow().router.route(tag, batch, this, receipt);
+    const { source } = batch;
+    if (source !== undefined) {
+      this.ledger.bytes.value += Math.max(0, end - source.emitted);
+      source.advance(end);
+    }
+    receipt?.release();
+  }
+}
+
+/** Offset behind the last event of a batch, before filters take any away. */
+function endOf(batch: Batch): number {
+  return batch.length === 0 ? 0 : batch.base + (batch.stops[batch.length - 1] as number);
+}

@@ -1,0 +1,188 @@
+/**
+ * Reload (DELIVERY.md, rule 29): the new pipeline is built and checked first; the running one stays if anything is wrong.
+ *
+ * Inputs and outputs are compared by what identifies them in the state. Equal ones stay the same running objects. A changed
+ * output takes over the queue of its predecessor, so no record in it is lost or sent twice. A removed one sends what it has for
+ * `grace`; the rest stays in its source and is reported.
+ */
+import type { PipelineDefinition } from '../config/definition.ts';
+import { OutputQueue } from '../delivery/queue.ts';
+import type { QueueOptions } from '../delivery/queue.ts';
+import type { Agent, OutputRunner } from './agent.ts';
+import { buildFilter, buildInput, buildOutput, fingerprintOf } from './build.ts';
+import { Deadline } from './deadline.ts';
+import type { FilterStage } from './filters.ts';
+import type { InputRunner } from './input-runner.ts';
+
+export type ReloadResult =
+  | { ok: true; changed: { inputs: number; outputs: number } }
+  | { ok: false; error: string };
+
+/** What a reload is going to do, built but not started. */
+interface Plan {
+  definition: PipelineDefinition;
+  stages: FilterStage[];
+  keptInputs: InputRunner[];
+  newInputs: InputRunner[];
+  goneInputs: InputRunner[];
+  keptOutputs: OutputRunner[];
+  changedOutputs: { runner: OutputRunner; options: QueueOptions; next: Omit<OutputRunner, 'queue'> }[];
+  newOutputs: OutputRunner[];
+  goneOutputs: OutputRunner[];
+}
+
+export async function reloadPipeline(
+  agent: Agent,
+  load: () => Promise<PipelineDefinition>,
+): Promise<ReloadResult> {
+  let plan: Plan;
+  try {
+    plan = await prepare(agent, await load());
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    agent.log.error({ error: message }, 'The new configuration is not used; the running pipeline goes on unchanged');
+    return { ok: false, error: message };
+  }
+  await changeOver(agent, plan);
+  agent.reloads++;
+  const changed = {
+    inputs: plan.newInputs.length + plan.goneInputs.length,
+    outputs: plan.changedOutputs.length + plan.newOutputs.length + plan.goneOutputs.length,
+  };
+  agent.log.info(changed, 'The configuration was reloaded');
+  return { ok: true, changed };
+}
+
+async function prepare(agent: Agent, definition: PipelineDefinition): Promise<Plan> {
+  const { surroundings } = agent;
+  const plan: Plan = {
+    definition,
+    stages: [],
+    keptInputs: [],
+    newInputs: [],
+    goneInputs: [],
+    keptOutputs: [],
+    changedOutputs: [],
+    newOutputs: [],
+    goneOutputs: [],
+  };
+  const made: { close?: () => Promise<void> | void }[] = [];
+  try {
+    for (const instance of definition.outputs) {
+      const fingerprint = fingerprintOf(instance, definition);
+      const runner = agent.outputs.find((output) => output.instance.stateName === instance.stateName);
+      // The ordinal in a name may have moved; then the metrics move with it.
+      if (runner?.fingerprint === fingerprint && runner.instance.name === instance.name) {
+        plan.keptOutputs.push(runner);
+        continue;
+      }
+      const options = await buildOutput(instance, definition, surroundings);
+      made.push({ close: () => options.output.close?.() });
+      const next = { instance, fingerprint };
+      if (runner === undefined) plan.newOutputs.push({ ...next, queue: new OutputQueue(options) });
+      else plan.changedOutputs.push({ runner, options, next });
+    }
+    for (const instance of definition.filters) {
+      const stage = await buildFilter(instance, definition, surroundings);
+      made.push({ close: () => stage.filter.close?.() });
+      plan.stages.push(stage);
+    }
+    for (const instance of definition.inputs) {
+      const fingerprint = fingerprintOf(instance, definition);
+      const runner = agent.inputs.find(
+        (input) => input.fingerprint === fingerprint && input.name === instance.name,
+      );
+      if (runner === undefined) plan.newInputs.push(await buildInput(instance, definition, surroundings));
+      else plan.keptInputs.push(runner);
+    }
+  } catch (error) {
+    for (const { close } of made) await close?.();
+    throw error;
+  }
+  const staying = new Set([...plan.keptOutputs, ...plan.changedOutputs.map(({ runner }) => runner)]);
+  plan.goneOutputs = agent.outputs.filter((output) => !staying.has(output));
+  plan.goneInputs = agent.inputs.filter((input) => !plan.keptInputs.includes(input));
+  return plan;
+}
+
+async function changeOver(agent: Agent, plan: Plan): Promise<void> {
+  const { log } = agent;
+  const graceMs = plan.definition.service.grace * 1000;
+  for (const runner of plan.goneInputs) {
+    await attempt(log, runner.name, () => runner.input?.stop());
+    await runner.settle();
+    runner.close();
+  }
+  await agent.flushFilters('reload');
+  const oldFilters = agent.flow.filters;
+
+  const exchanged: OutputRunner[] = [];
+  for (const { runner, options, next } of plan.changedOutputs) {
+    const { queue } = runner;
+    const old = queue.output;
+    const halted = queue.halt();
+    if (!(await new Deadline().wait(halted, graceMs))) {
+      queue.abort();
+      await new Deadline().wait(halted, 500);
+    }
+    queue.exchange(options);
+    await attempt(log, runner.instance.name, () => old.close?.());
+    exchanged.push({ ...next, queue });
+  }
+  agent.outputs = inOrder(plan.definition.outputs, [...plan.keptOutputs, ...exchanged, ...plan.newOutputs]);
+  agent.flow = { filters: agent.chain(plan.stages), router: agent.route(agent.outputs) };
+  agent.definition = plan.definition;
+  await oldFilters.close();
+
+  // Sources of a stopped input stay with the store: an input that takes its place goes on where it stood.
+  for (const runner of plan.goneInputs) await attempt(log, runner.name, () => runner.input?.close?.());
+  agent.inputs = inOrder(plan.definition.inputs, [...plan.keptInputs, ...plan.newInputs]);
+  for (const runner of plan.newInputs) {
+    await attempt(log, runner.name, () => runner.input?.start(runner.emit));
+  }
+  for (const runner of plan.goneOutputs) void drainAway(agent, runner, graceMs);
+}
+
+/** A removed output sends what it has, for `grace`. */
+async function drainAway(agent: Agent, runner: OutputRunner, graceMs: number): Promise<void> {
+  const { queue, instance } = runner;
+  agent.leaving.add(runner);
+  queue.drain();
+  const deadline = new Deadline();
+  await deadline.wait(queue.idle(), graceMs);
+  const halted = queue.halt();
+  if (!(await deadline.wait(halted, graceMs))) {
+    queue.abort();
+    await new Deadline().wait(halted, 500);
+  }
+  const dropped = queue.abandon('output_removed');
+  const left = queue.state.records;
+  if (dropped + left > 0) {
+    agent.log.warn(
+      { output: instance.name, in_source: left, dropped },
+      'The output was removed by a reload before all its records were delivered',
+    );
+  }
+  await attempt(agent.log, instance.name, () => queue.output.close?.());
+  agent.leaving.delete(runner);
+}
+
+async function attempt(
+  log: Agent['log'],
+  plugin: string,
+  action: () => Promise<void> | void | undefined,
+): Promise<void> {
+  try {
+    await action();
+  } catch (error) {
+    log.error({ plugin, error }, 'The plugin failed while the configuration was reloaded');
+  }
+}
+
+/** Runners in the order of their instances in the file. */
+function inOrder<R extends { instance: { name: string } }>(instances: readonly { name: string }[], runners: R[]): R[] {
+  const order = new Map(instances.map(({ name }, index) => [name, index]));
+  return runners.toSorted(
+    (a, b) => (order.get(a.instance.name) ?? 0) - (order.get(b.instance.name) ?? 0),
+  );
+}

@@ -1,0 +1,121 @@
+/** The router: encodes a batch once and gives each output that its tag is routed to a share of the chunk. */
+import type { Batch } from '../event/batch.ts';
+import type { InputAccount, MemoryBuffer } from '../buffer/memory.ts';
+import { encodeBatch } from '../event/chunk.ts';
+import type { Chunk } from '../event/chunk.ts';
+import { Ranges } from '../event/ranges.ts';
+import type { Range } from '../event/ranges.ts';
+import type { Receipt } from '../event/receipt.ts';
+import type { Source } from '../event/source.ts';
+import type { ChunkShare } from '../delivery/flight.ts';
+import type { OutputQueue } from '../delivery/queue.ts';
+import { RoutingTable } from '../routing/table.ts';
+import type { InputLedger } from './input-ledger.ts';
+
+export interface RouteTarget {
+  /** Name in the state. */
+  stateName: string;
+  queue: OutputQueue;
+  matches: (tag: string) => boolean;
+  /** False for outputs that read no record. */
+  wantsBytes: boolean;
+}
+
+/** Where a batch comes from. */
+export interface RouteOrigin {
+  ledger: InputLedger;
+  account: InputAccount;
+}
+
+/** A chunk that several flights share; its memory is free when the last lets go. */
+class SharedChunk implements ChunkShare {
+  readonly chunk: Chunk;
+  private shares: number;
+  private readonly onFree: () => void;
+
+  constructor(chunk: Chunk, shares: number, onFree: () => void) {
+    this.chunk = chunk;
+    this.shares = shares;
+    this.onFree = onFree;
+  }
+
+  release(): void {
+    this.shares--;
+    if (this.shares === 0) this.onFree();
+  }
+}
+
+/** Charges a chunk to its input until all `shares` are released. */
+export function shareChunk(
+  chunk: Chunk,
+  shares: number,
+  memory: MemoryBuffer,
+  account: InputAccount | undefined,
+  onFree?: () => void,
+): ChunkShare {
+  memory.charge(chunk.cost, account);
+  return new SharedChunk(chunk, shares, () => {
+    memory.release(chunk.cost, account);
+    onFree?.();
+  });
+}
+
+export class Router {
+  private readonly table: RoutingTable<RouteTarget>;
+  private readonly memory: MemoryBuffer;
+
+  constructor(targets: readonly RouteTarget[], memory: MemoryBuffer) {
+    this.table = new RoutingTable(targets.map((target) => ({ matches: target.matches, target })));
+    this.memory = memory;
+  }
+
+  /** Hands a batch to the outputs of its tag. Never waits. */
+  route(tag: string, batch: Batch, { ledger, account }: RouteOrigin, receipt: Receipt | undefined): void {
+    if (batch.length === 0) return;
+    const targets = this.table.lookup(tag);
+    if (targets.length === 0) {
+      ledger.drop('no_route', batch.length);
+      return;
+    }
+    const plan: { target: RouteTarget; records: readonly Range[] }[] = [];
+    const routed = new Ranges();
+    for (const target of targets) {
+      const records = openRecords(batch, target.stateName);
+      if (records.length === 0) continue;
+      plan.push({ target, records });
+      for (const [from, to] of records) routed.add(from, to);
+    }
+    const count = routed.size;
+    ledger.routed.value += count;
+    ledger.skipped.value += batch.length - count;
+    if (plan.length === 0) return;
+
+    const chunk = encodeBatch(tag, batch, plan.some(({ target }) => target.wantsBytes), performance.now());
+    receipt?.hold();
+    const share = shareChunk(chunk, plan.length, this.memory, account, () => receipt?.release());
+    for (const { target, records } of plan) {
+      const flight = target.queue.enqueue(share, records);
+      batch.source?.launch(target.stateName, flight);
+    }
+  }
+}
+
+/** The records of a batch that an output has not acknowledged before a restart. */
+function openRecords(batch: Batch, output: string): readonly Range[] {
+  const { source } = batch;
+  if (source === undefined || !source.mayBeSettled(output, startOf(batch, 0))) return [[0, batch.length]];
+  return unacknowledged(batch, source, output);
+}
+
+function unacknowledged(batch: Batch, source: Source, output: string): readonly Range[] {
+  const open = new Ranges();
+  for (let index = 0; index < batch.length; index++) {
+    const stop = batch.base + (batch.stops[index] as number);
+    if (!source.wasSettled(output, startOf(batch, index), stop)) open.add(index, index + 1);
+  }
+  return open.list;
+}
+
+function startOf(batch: Batch, index: number): number {
+  return batch.base + (batch.starts[index] as number);
+}

@@ -1,0 +1,50 @@
+/** The last line: what a stop came to, and what is left where (DELIVERY.md, rule 28). */
+
+/** What waits for an output when the agent stops. */
+export interface LeftOver {
+  output: string;
+  /** Records that will be read again from their source. */
+  inSource: number;
+  /** Records that could not be read again and had no disk to go to. */
+  dropped: number;
+}
+
+export interface StopSummary {
+  /** Seconds that the agent ran. */
+  seconds: number;
+  read: number;
+  delivered: number;
+  dropped: number;
+  deadLettered: number;
+  left: readonly LeftOver[];
+  /** Records in requests whose answer was not awaited: the destination may or may not have them. */
+  inDoubt: number;
+  /** A second signal cut the stop short. */
+  forced: boolean;
+  text: string;
+}
+
+const numbers = new Intl.NumberFormat('en-US');
+
+/** Writes the line. */
+export function summarize(summary: Omit<StopSummary, 'text'>): StopSummary {
+  const count = (value: number): string => numbers.format(value);
+  const left = summary.left
+    .filter((entry) => entry.inSource > 0 || entry.dropped > 0)
+    .map((entry) => {
+      const parts = [];
+      if (entry.inSource > 0) parts.push(`${count(entry.inSource)} in the source`);
+      if (entry.dropped > 0) parts.push(`${count(entry.dropped)} lost (cannot be read again)`);
+      return `${entry.output}: ${parts.join(', ')}`;
+    });
+  const text = [
+    `Stopped after ${summary.seconds.toFixed(1)} s`,
+    `read ${count(summary.read)}`,
+    `delivered ${count(summary.delivered)}`,
+    `dropped ${count(summary.dropped)}`,
+    `dead letters ${count(summary.deadLettered)}`,
+    left.length === 0 ? 'nothing left' : `left for ${left.join('; ')}`,
+    `${count(summary.inDoubt)} in doubt`,
+  ].join(' · ');
+  return { ...summary, text };
+}

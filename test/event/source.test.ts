@@ -1,0 +1,107 @@
+import { describe, expect, it } from 'vitest';
+import { Batch } from '../../src/event/batch.ts';
+import { encodeBatch } from '../../src/event/chunk.ts';
+import { Source } from '../../src/event/source.ts';
+import { Flight } from '../../src/delivery/flight.ts';
+
+/** Ten records of ten bytes each, from `base`. */
+function fly(source: Source, output: string, base: number): Flight {
+  const batch = new Batch();
+  batch.source = source;
+  batch.base = base;
+  for (let i = 0; i < 10; i++) batch.push({ i }, undefined, 0, 0, i * 10, i * 10 + 10);
+  const chunk = encodeBatch('t', batch, true, 0);
+  const flight = new Flight({ chunk, release: () => undefined }, [[0, 10]]);
+  source.launch(output, flight);
+  source.advance(base + 100);
+  return flight;
+}
+
+describe('Source (rule 6: marks per source and output)', () => {
+  it('puts the mark behind the prefix in which everything is settled', () => {
+    const source = new Source('s', 0);
+    const flight = fly(source, 'out', 0);
+    expect(source.progress('out')).toEqual({ mark: 0, settled: [] });
+    flight.settle(0, 3);
+    expect(source.progress('out')).toEqual({ mark: 30, settled: [] });
+    flight.settle(5, 7);
+    expect(source.progress('out')).toEqual({ mark: 30, settled: [[50, 70]] });
+    flight.settle(3, 5);
+    expect(source.progress('out').mark).toBe(70);
+    expect(source.settled).toBe(false);
+    flight.settle(7, 10);
+    expect(source.progress('out')).toEqual({ mark: 100, settled: [] });
+    expect(source.settled).toBe(true);
+  });
+
+  it('keeps what is settled beyond the mark across flights', () => {
+    const source = new Source('s', 0);
+    const first = fly(source, 'out', 0);
+    const second = fly(source, 'out', 100);
+    second.settle(0, 10);
+    expect(source.progress('out')).toEqual({ mark: 0, settled: [[100, 200]] });
+    first.settle(0, 10);
+    expect(source.progress('out')).toEqual({ mark: 200, settled: [] });
+  });
+
+  it('does not hold the mark of an output that takes little', () => {
+    const source = new Source('s', 0);
+    fly(source, 'errors', 0).settle(0, 10);
+    const all = fly(source, 'all', 100);
+    source.advance(1000);
+    expect(source.progress('errors').mark).toBe(1000);
+    expect(source.progress('all').mark).toBe(100);
+    expect(source.position()).toBe(100);
+    all.settle(0, 10);
+    expect(source.position()).toBe(1000);
+  });
+
+  it('resumes: what an output acknowledged before is known, and forgotten only when passed', () => {
+    const source = new Source('s', 20, new Map([['out', { mark: 50, settled: [[70, 90]] }]]));
+    expect(source.mayBeSettled('out', 20)).toBe(true);
+    expect(source.wasSettled('out', 40, 50)).toBe(true);
+    expect(source.wasSettled('out', 50, 60)).toBe(false);
+    expect(source.wasSettled('out', 70, 80)).toBe(true);
+    expect(source.wasSettled('out', 60, 80)).toBe(false);
+    expect(source.mayBeSettled('out', 90)).toBe(false);
+    expect(source.mayBeSettled('other', 20)).toBe(false);
+    expect(source.progress('out')).toEqual({ mark: 50, settled: [[70, 90]] });
+  });
+
+  it('keeps the mark back for what a filter holds', () => {
+    const source = new Source('s', 0);
+    source.advance(500);
+    source.heldFrom = 120;
+    expect(source.progress('out').mark).toBe(120);
+    expect(source.position()).toBe(120);
+  });
+
+  it('reports becoming dirty once', () => {
+    const source = new Source('s', 0);
+    let calls = 0;
+    source.onDirty = () => calls++;
+    source.dirty = false;
+    source.advance(1);
+    source.advance(2);
+    expect(calls).toBe(1);
+  });
+});
+
+describe('Flight (rule 17: a rest moves to a chunk of its own)', () => {
+  it('keeps positions when its rest moves', () => {
+    const source = new Source('s', 0);
+    const flight = fly(source, 'out', 0);
+    flight.settle(0, 4);
+    flight.settle(5, 9);
+    let released = 0;
+    const chunk = flight.chunk.extract(flight.openRanges);
+    flight.moveTo({ chunk, release: () => released++ });
+    expect(flight.openRecords).toBe(2);
+    expect(source.progress('out')).toEqual({ mark: 40, settled: [[50, 90]] });
+    flight.settle(1, 2);
+    expect(source.progress('out')).toEqual({ mark: 40, settled: [[50, 100]] });
+    flight.settle(0, 1);
+    expect(released).toBe(1);
+    expect(source.progress('out').mark).toBe(100);
+  });
+});
