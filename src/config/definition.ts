@@ -6,8 +6,10 @@ import type {
   ParserDefinition,
   PluginContext,
 } from '../plugin.ts';
-import type { LogLevel } from '../telemetry/log.ts';
 import type { Secret } from './secret.ts';
+
+/** How much the agent says; each level includes the ones before it. */
+export type LogLevel = 'off' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
 
 /** A place in a configuration file; line and column from 1. */
 export interface Position {

@@ -75,7 +75,7 @@ function line(output: string, { slice, status, reason, attempts, firstTriedAt }:
   const now = Date.now();
   const first = now - (performance.now() - firstTriedAt);
   const head = JSON.stringify({
-    time: `${new Date(slice.seconds(0) * 1000).toISOString().slice(0, 19)}.${String(slice.nanos(0)).padStart(9, '0')}Z`,
+    time: timeOf(slice),
     tag: slice.tag,
     output,
     status,
@@ -86,6 +86,13 @@ function line(output: string, { slice, status, reason, attempts, firstTriedAt }:
     origin: slice.origin(0),
   });
   return `${head.slice(0, -1)},"record":${slice.json(0)}}\n`;
+}
+
+/** RFC 3339 with nanoseconds; the number itself where there is no such date. */
+function timeOf(slice: Slice): string {
+  const date = new Date(slice.seconds(0) * 1000);
+  if (Number.isNaN(date.getTime())) return String(slice.seconds(0));
+  return `${date.toISOString().slice(0, -5)}.${String(slice.nanos(0)).padStart(9, '0')}Z`;
 }
 
 function writeAll(descriptor: number, bytes: Buffer): void {

@@ -65,7 +65,7 @@ function contextFor(
 ): PluginContext {
   const own = log.child(
     { [kind]: instance.name },
-    instance.logLevel === undefined ? {} : { level: instance.logLevel },
+    { level: instance.logLevel, suppressSeconds: instance.logSuppressInterval },
   );
   return {
     name: instance.name,

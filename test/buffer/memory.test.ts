@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest';
+import { MemoryBuffer } from '../../src/buffer/memory.ts';
+
+describe('MemoryBuffer', () => {
+  it('lets an input wait at its own limit, and go on when there is room', async () => {
+    const memory = new MemoryBuffer(1000);
+    const account = memory.open('tail.0', 100);
+    memory.charge(60, account);
+    expect(memory.room(account)).toBeUndefined();
+    memory.charge(60, account);
+    const room = memory.room(account);
+    expect(account.paused).toBe(true);
+    memory.release(60, account);
+    await room;
+    expect(account.paused).toBe(false);
+    expect(account.pauses).toBe(1);
+  });
+
+  it('lets all wait at the common limit, request bodies included', async () => {
+    const memory = new MemoryBuffer(1000);
+    const first = memory.open('a', 0);
+    const second = memory.open('b', 5000);
+    expect(second.limit).toBe(1000);
+    let pressure = 0;
+    memory.onPressure = () => pressure++;
+    memory.charge(600, first);
+    memory.charge(500);
+    const waits = [memory.room(first), memory.room(second)];
+    expect(waits.every((wait) => wait instanceof Promise)).toBe(true);
+    expect(pressure).toBe(2);
+    memory.release(500);
+    await Promise.all(waits);
+  });
+
+  it('keeps the one waiting whose own limit is still reached', async () => {
+    const memory = new MemoryBuffer(1000);
+    const full = memory.open('full', 100);
+    const other = memory.open('other', 0);
+    memory.charge(100, full);
+    memory.charge(900, other);
+    let fullResumed = false;
+    const fullRoom = memory.room(full)?.then(() => {
+      fullResumed = true;
+    });
+    const otherRoom = memory.room(other);
+    memory.release(900, other);
+    await otherRoom;
+    expect(fullResumed).toBe(false);
+    memory.release(1, full);
+    await fullRoom;
+    expect(fullResumed).toBe(true);
+  });
+
+  it('lets everybody go at a stop', async () => {
+    const memory = new MemoryBuffer(10);
+    const account = memory.open('a', 0);
+    memory.charge(10, account);
+    const room = memory.room(account);
+    memory.releaseAll();
+    await room;
+    expect(account.paused).toBe(false);
+  });
+});
