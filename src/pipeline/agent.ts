@@ -281,10 +281,10 @@ export class Agent {
   async flushFilters(reason: 'timer' | 'pressure' | 'reload' | 'stop' = 'stop'): Promise<void> {
     const { filters, router } = this.flow;
     if (!filters.holds) return;
-    for (const { tag, batch } of await filters.flush(reason)) {
+    await filters.flush(reason, (tag, batch) => {
       const runner = this.runner(batch.input);
       if (runner !== undefined) router.route(tag, batch, runner, undefined);
-    }
+    });
   }
 
   private relieve(): void {

@@ -98,9 +98,8 @@ export class FilterChain {
     await this.process(tag, batch, stage.position);
   }
 
-  /** Takes out what filters hold, and sends it through the filters behind them. */
-  async flush(reason: FlushReason): Promise<Released[]> {
-    const all: Released[] = [];
+  /** Takes out what filters hold, sends it through the filters behind them, and hands it to `route`. */
+  async flush(reason: FlushReason, route: (tag: string, batch: Batch) => void): Promise<void> {
     for (const stage of this.stages) {
       if (stage.filter.flush === undefined) continue;
       let released: readonly Released[] = [];
@@ -109,13 +108,13 @@ export class FilterChain {
       } catch (error) {
         this.fail(stage, error);
       }
-      this.accountHeld(stage);
       for (const { tag, batch } of released) {
         await this.process(tag, batch, stage.position);
-        all.push({ tag, batch });
+        route(tag, batch);
       }
+      // Only now: until its records are routed, what was held keeps the marks of its sources back.
+      this.accountHeld(stage);
     }
-    return all;
   }
 
   async close(): Promise<void> {
