@@ -4,12 +4,15 @@
  *
  * The contracts stand here, on the interfaces; `test/contract/` runs them against every plugin.
  */
+import type * as gelf from './codec/gelf.ts';
+import type * as msgpack from './codec/msgpack.ts';
 import type { Batch, ParsedEvent } from './event/batch.ts';
 import type { Slice } from './event/chunk.ts';
 import type { Outcome } from './event/outcome.ts';
 import type { Receipt } from './event/receipt.ts';
 import type { Source } from './event/source.ts';
 import type { OptionFields, OptionValues } from './config/schema.ts';
+import type * as httpClient from './net/http-client.ts';
 import type { Logger } from './telemetry/log.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 import type { SourceStore } from './state/store.ts';
@@ -181,6 +184,11 @@ export interface InputDefinition<F extends OptionFields = OptionFields> extends 
   tags?(options: OptionValues<F>, tag: string): readonly string[] | 'any';
   /** The input names parsers in these options. */
   parserOptions?: readonly string[];
+  /**
+   * The options that say what it reads; with the tag they tell several unnamed inputs of one plugin apart in the state. Absent: it keeps
+   * no positions; `path` where there is such an option.
+   */
+  target?: readonly string[];
   create(options: OptionValues<F>, context: InputContext): Promise<Input> | Input;
 }
 
@@ -238,6 +246,26 @@ export interface PluginRegistry {
   load(kind: 'input' | 'filter' | 'output' | 'parser', name: string): Promise<PluginDefinition | undefined>;
   /** All names of a kind, aliases included, for suggestions and lists. */
   names(kind: 'input' | 'filter' | 'output' | 'parser'): readonly string[];
+  /** Plugins that Fluent Bit has and Tailrace does not yet, so that a message can say so. */
+  later?(kind: 'input' | 'filter' | 'output' | 'parser'): readonly LaterPlugin[];
+  /** The parsers that need no definition, by Fluent Bit's names. */
+  stockParsers?(): Promise<readonly StockParser[]>;
+}
+
+export interface LaterPlugin {
+  name: string;
+  /** Port that it listens on without being told. */
+  port?: number;
+  /** It listens by UDP. */
+  udp?: boolean;
+}
+
+/** A parser as it would be written in the configuration. */
+export interface StockParser {
+  readonly name: string;
+  readonly format: string;
+  /** The other keys, as text. */
+  readonly options: Readonly<Record<string, string>>;
 }
 
 export { Batch } from './event/batch.ts';
@@ -254,6 +282,42 @@ export { parseExact, recordToJson, valueToJson } from './event/json.ts';
 export * from './config/schema.ts';
 export type { Logger } from './telemetry/log.ts';
 export type { Metrics } from './telemetry/metrics.ts';
-export type { SourceStore } from './state/store.ts';
+export type { SourceIdentity, SourceStore, StoredSource } from './state/store.ts';
 export { AccessorSyntaxError, compileAccessor, parseAccessor } from './record/accessor.ts';
 export type { Accessor, PathStep } from './record/accessor.ts';
+export { RegexSyntaxError, translateRegex, UNSAFE_TEXT_LIMIT } from './parse/regex.ts';
+export { CastError, compileCasts } from './parse/casts.ts';
+export type { Cast } from './parse/casts.ts';
+export { checkDecoder, compileDecoders } from './parse/decoders.ts';
+export type { DecodeFields } from './parse/decoders.ts';
+export { MemberCutter } from './parse/json-cut.ts';
+export { isTooDeep } from './parse/json-depth.ts';
+export { compileRecordBuilder } from './parse/record-builder.ts';
+export type { BuildRecord, CapturedField } from './parse/record-builder.ts';
+export { compileTimeFormat, parseOffset, TimeFormatError } from './parse/time.ts';
+export type { TimeFormat } from './parse/time.ts';
+export { unescapeUnicode } from './parse/unescape.ts';
+export { compileTemplate } from './record/template.ts';
+export type { Template } from './record/template.ts';
+export { ByteSink, SinkPool } from './codec/bytes.ts';
+export { epochMicros, epochNanos } from './codec/epoch.ts';
+export { hashFields, hashText } from './codec/hash-text.ts';
+export type { HashField } from './codec/hash-text.ts';
+export { JSON_DATE_FORMATS } from './codec/json-date.ts';
+export type { JsonDateFormat } from './codec/json-date.ts';
+export { jsonEncoder } from './codec/json-text.ts';
+export type { JsonEncoder, JsonLayout } from './codec/json-text.ts';
+export { formatTime } from './codec/time-format.ts';
+export { prettyLine } from './codec/pretty.ts';
+export { escapeBreaks, escapeForTerminal, escapeLine } from './codec/terminal.ts';
+export { requireSuccess } from './net/http-outcome.ts';
+export type { HttpClient, HttpClientOptions, HttpRequest, HttpResponse } from './net/http-client.ts';
+
+// What brings a library along is loaded by whoever needs it: start-up and idle memory are features.
+
+/** Loads the HTTP client of the outputs. */
+export const loadHttpClient = async (): Promise<Pick<typeof httpClient, 'HttpClient'>> => import('./net/http-client.ts');
+/** Loads the MessagePack encoder. */
+export const loadMsgpack = async (): Promise<Pick<typeof msgpack, 'encodeMsgpack'>> => import('./codec/msgpack.ts');
+/** Loads the GELF encoder. */
+export const loadGelf = async (): Promise<Pick<typeof gelf, 'gelfText'>> => import('./codec/gelf.ts');

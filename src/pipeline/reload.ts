@@ -109,7 +109,10 @@ async function changeOver(agent: Agent, plan: Plan): Promise<void> {
   const { log } = agent;
   const graceMs = plan.definition.service.grace * 1000;
   for (const runner of plan.goneInputs) {
-    await attempt(log, runner.name, () => runner.input?.stop());
+    const stopping = attempt(log, runner.name, () => runner.input?.stop());
+    // It may be waiting for room: it has to come back to see that it shall stop.
+    agent.memory.releaseAll();
+    await stopping;
     await runner.settle();
     runner.close();
   }

@@ -1,0 +1,313 @@
+/**
+ * Cuts a file's bytes into lines and hands them over as batches. One reader and one block serve all files of an input: what is
+ * left of a block (a line without its end) is read again at the next turn, so that an idle file costs no memory.
+ *
+ *   buffer  |…guard…|line\n|line\n|line\n|li          |
+ *           0       from                  rest         length
+ */
+import { isAscii } from 'node:buffer';
+import { Batch } from '../../../src/plugin.ts';
+import type { Emit, LineText, LogRecord, ParsedEvent, Parser } from '../../../src/plugin.ts';
+import type { ChooseEncoding, TextEncoding } from './encoding.ts';
+import { GUARD_BYTES } from './tail-file.ts';
+import type { TailFile } from './tail-file.ts';
+
+const BLOCK_BYTES = 256 * 1024;
+const LINE_FEED = 10;
+const CARRIAGE_RETURN = 13;
+
+export interface LineOptions {
+  key: string;
+  parser: Parser | undefined;
+  pathKey: string | undefined;
+  offsetKey: string | undefined;
+  skipEmptyLines: boolean;
+  /** Longer lines are cut here, or skipped. Bytes. */
+  maxLine: number;
+  longLines: 'cut' | 'skip';
+  encoding: ChooseEncoding;
+}
+
+export interface LineEvents {
+  emit: Emit;
+  /** Lines that were cut or skipped. */
+  onLongLine: (file: TailFile, action: 'cut' | 'skip') => void;
+  onUnparsed: (file: TailFile, reason: string) => void;
+}
+
+/** The text of the block that is being read. */
+class BlockText implements LineText {
+  buffer = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+  /** Bytes in the block. */
+  length = 0;
+  /** The block as text when it is ASCII: then offsets in both are the same. */
+  text: string | undefined;
+  private decode: TextEncoding['decode'];
+
+  load(length: number, decode: TextEncoding['decode']): void {
+    this.length = length;
+    this.decode = decode;
+    const ascii = decode === undefined && isAscii(this.buffer.subarray(0, length));
+    this.text = ascii ? this.buffer.toString('latin1', 0, length) : undefined;
+  }
+
+  slice(start: number, stop: number): string {
+    if (this.text !== undefined) return this.text.slice(start, stop);
+    if (this.decode !== undefined) return this.decode(this.buffer.subarray(start, stop));
+    return this.buffer.toString('utf8', start, stop);
+  }
+
+  grow(): void {
+    const larger = Buffer.allocUnsafeSlow(this.buffer.length * 2);
+    this.buffer.copy(larger, 0, 0, this.length);
+    this.buffer = larger;
+  }
+
+  /** Gives the memory of an over-long line back. */
+  shrink(): void {
+    if (this.buffer.length > BLOCK_BYTES) this.buffer = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+  }
+}
+
+export type TurnResult = 'more' | 'end' | 'truncated';
+
+export class LineReader {
+  private readonly options: LineOptions;
+  private readonly events: LineEvents;
+  private readonly block = new BlockText();
+  private readonly event: ParsedEvent = { record: {}, text: undefined, seconds: Number.NaN, nanos: 0 };
+  private seconds = 0;
+  private nanos = 0;
+
+  constructor(options: LineOptions, events: LineEvents) {
+    this.options = options;
+    this.events = events;
+  }
+
+  /**
+   * Reads a file from its offset, at most about `budget` bytes, and emits what it finds. `truncated` when the bytes before the
+   * offset are not what was read: the file is another one now. `stopped` is asked between blocks.
+   */
+  async turn(file: TailFile, budget: number, stopped: () => boolean): Promise<TurnResult> {
+    const { block } = this;
+    let left = budget;
+    let filled = 0;
+    // The guard is read along with what follows it, to see in one go whether it is still there.
+    let guard = file.compressed ? 0 : file.guard.length;
+    try {
+      while (!stopped()) {
+        if (filled === block.buffer.length) {
+          block.length = filled;
+          block.grow();
+        }
+        const at = file.offset - guard + filled;
+        const count = await file.bytes.read(block.buffer, filled, block.buffer.length - filled, at);
+        if (stopped()) return 'more';
+        filled += count;
+        if (guard > 0) {
+          if (filled < guard || block.buffer.compare(file.guard, 0, guard, 0, guard) !== 0) return 'truncated';
+          block.buffer.copyWithin(0, guard, filled);
+          filled -= guard;
+          guard = 0;
+        }
+        if (count === 0) return 'end';
+        file.size = Math.max(file.size, file.offset + filled);
+        const consumed = await this.take(file, filled);
+        block.buffer.copyWithin(0, consumed, filled);
+        filled -= consumed;
+        left -= count;
+        if (left <= 0) return 'more';
+      }
+      return 'more';
+    } finally {
+      block.shrink();
+    }
+  }
+
+  /** Emits the last line of a file that will not get an end any more, flagged. False when there is none. */
+  async finish(file: TailFile): Promise<boolean> {
+    const { block } = this;
+    let filled = 0;
+    for (;;) {
+      if (filled === block.buffer.length) {
+        block.length = filled;
+        block.grow();
+      }
+      const count = await file.bytes.read(block.buffer, filled, block.buffer.length - filled, file.offset + filled);
+      filled += count;
+      if (count === 0 || filled > this.options.maxLine) break;
+    }
+    // More came in the meantime: then this is no last line.
+    if (filled === 0 || filled > this.options.maxLine || file.skipping) return false;
+    const { encoding } = this.prepare(file, filled);
+    if (block.buffer.subarray(0, filled).indexOf(encoding.lineFeed) >= 0) return false;
+    const batch = this.begin(file);
+    this.push(batch, file, 0, filled, filled, { unterminated: true });
+    await this.handOver(file, batch, filled);
+    block.shrink();
+    return true;
+  }
+
+  private prepare(file: TailFile, filled: number): { encoding: TextEncoding } {
+    if (file.encoding === undefined) {
+      file.encoding = this.options.encoding(file.offset === 0 ? this.block.buffer.subarray(0, Math.min(2, filled)) : Buffer.alloc(0));
+    }
+    this.block.load(filled, file.encoding.decode);
+    return { encoding: file.encoding };
+  }
+
+  private begin(file: TailFile): Batch {
+    const batch = new Batch();
+    batch.useLines(this.options.key, this.block);
+    batch.source = file.source;
+    batch.base = file.offset;
+    const now = Date.now();
+    this.seconds = Math.floor(now / 1000);
+    this.nanos = (now % 1000) * 1_000_000;
+    return batch;
+  }
+
+  /** Emits the whole lines of the block; resolves with the number of bytes that are done with. */
+  private async take(file: TailFile, filled: number): Promise<number> {
+    const { encoding } = this.prepare(file, filled);
+    const batch = this.begin(file);
+    const consumed = encoding.unit === 1 ? this.frame(file, batch, filled) : this.frameWide(file, batch, filled, encoding);
+    await this.handOver(file, batch, consumed);
+    return consumed;
+  }
+
+  private async handOver(file: TailFile, batch: Batch, consumed: number): Promise<void> {
+    const { buffer } = this.block;
+    if (consumed >= GUARD_BYTES) {
+      file.guard = Buffer.from(buffer.subarray(consumed - GUARD_BYTES, consumed));
+    } else if (consumed > 0) {
+      file.guard = Buffer.concat([file.guard, buffer.subarray(0, consumed)]).subarray(-GUARD_BYTES);
+    }
+    const room = batch.length > 0 ? this.events.emit(file.tag, batch) : undefined;
+    file.offset += consumed;
+    // Bytes that became no event (empty or skipped lines) are done with as well.
+    file.source.advance(file.offset);
+    if (room !== undefined) await room;
+  }
+
+  private frame(file: TailFile, batch: Batch, filled: number): number {
+    const { block, options } = this;
+    const { buffer, text } = block;
+    const { maxLine, skipEmptyLines } = options;
+    let start = 0;
+    for (;;) {
+      const end = text === undefined ? buffer.indexOf(LINE_FEED, start) : text.indexOf('\n', start);
+      // Behind `filled` the buffer holds what earlier blocks left there.
+      if (end < 0 || end >= filled) break;
+      let stop = end;
+      if (stop > start && buffer[stop - 1] === CARRIAGE_RETURN) stop--;
+      if (file.skipping) file.skipping = false;
+      else if (stop - start > maxLine) this.long(batch, file, start, end + 1);
+      else if (stop > start || !skipEmptyLines) this.push(batch, file, start, stop, end + 1, undefined);
+      start = end + 1;
+    }
+    return this.rest(batch, file, start, filled);
+  }
+
+  private frameWide(file: TailFile, batch: Batch, filled: number, { lineFeed }: TextEncoding): number {
+    const { buffer } = this.block;
+    let start = 0;
+    for (let search = 0; ; ) {
+      const end = buffer.indexOf(lineFeed, search);
+      if (end < 0 || end + 2 > filled) break;
+      if (end % 2 !== 0) {
+        search = end + 1;
+        continue;
+      }
+      let stop = end;
+      const low = lineFeed[0] === 0 ? 1 : 0;
+      const carriage = stop - start >= 2 && buffer[stop - 2 + low] === CARRIAGE_RETURN && buffer[stop - 1 - low] === 0;
+      if (carriage) stop -= 2;
+      if (file.skipping) file.skipping = false;
+      else if (stop - start > this.options.maxLine) this.long(batch, file, start, end + 2);
+      else if (stop > start || !this.options.skipEmptyLines) this.push(batch, file, start, stop, end + 2, undefined);
+      start = end + 2;
+      search = start;
+    }
+    return this.rest(batch, file, start, filled);
+  }
+
+  /** What follows the last line end: kept for the next block, unless it is too long already. */
+  private rest(batch: Batch, file: TailFile, start: number, filled: number): number {
+    if (file.skipping) return filled - (filled % (file.encoding?.unit ?? 1));
+    if (filled - start <= this.options.maxLine + 1) return start;
+    const cut = this.long(batch, file, start, undefined);
+    file.skipping = true;
+    return Math.max(cut, filled - (filled % (file.encoding?.unit ?? 1)));
+  }
+
+  /** A line that is too long: cut, or left out. `stop` is behind its end, if that is known. Returns the offset that is done with. */
+  private long(batch: Batch, file: TailFile, start: number, stop: number | undefined): number {
+    const { maxLine, longLines } = this.options;
+    this.events.onLongLine(file, longLines);
+    let cut = start + maxLine - (file.encoding?.unit === 2 ? maxLine % 2 : 0);
+    // Not within a character: UTF-8 continuation bytes are 10xxxxxx.
+    if (file.encoding?.decode === undefined) {
+      while (cut > start && ((this.block.buffer[cut] as number) & 0xc0) === 0x80) cut--;
+    }
+    if (longLines === 'cut') this.push(batch, file, start, cut, stop ?? cut, { truncated: true });
+    return stop ?? cut;
+  }
+
+  private push(
+    batch: Batch,
+    file: TailFile,
+    start: number,
+    stop: number,
+    next: number,
+    metadata: LogRecord | undefined,
+  ): void {
+    const { parser, pathKey, offsetKey, key } = this.options;
+    if (parser !== undefined && this.parse(batch, file, parser, start, stop, next)) {
+      this.decorate(batch, file, start);
+    } else if (pathKey === undefined && offsetKey === undefined) {
+      batch.pushLine(this.seconds, this.nanos, start, stop, start, next);
+    } else {
+      const record: LogRecord = {};
+      if (pathKey !== undefined) record[pathKey] = file.shown;
+      if (offsetKey !== undefined) record[offsetKey] = file.offset + start;
+      record[key] = this.block.slice(start, stop);
+      batch.push(record, undefined, this.seconds, this.nanos, start, next);
+    }
+    if (metadata !== undefined) {
+      batch.metadata ??= [];
+      batch.metadata[batch.length - 1] = metadata;
+    }
+  }
+
+  private parse(batch: Batch, file: TailFile, parser: Parser, start: number, stop: number, next: number): boolean {
+    const { event } = this;
+    if (!parser.parse(this.block.slice(start, stop), event)) {
+      this.events.onUnparsed(file, parser.failure());
+      return false;
+    }
+    // NaN is not equal to itself: the line carried no time.
+    const timed = event.seconds === event.seconds;
+    batch.push(
+      event.record,
+      event.text,
+      timed ? event.seconds : this.seconds,
+      timed ? event.nanos : this.nanos,
+      start,
+      next,
+    );
+    return true;
+  }
+
+  private decorate(batch: Batch, file: TailFile, start: number): void {
+    const { pathKey, offsetKey } = this.options;
+    const last = batch.length - 1;
+    if (pathKey !== undefined) {
+      batch.set(last, pathKey, file.shown, `${JSON.stringify(pathKey)}:${JSON.stringify(file.shown)}`);
+    }
+    if (offsetKey !== undefined) {
+      const offset = file.offset + start;
+      batch.set(last, offsetKey, offset, `${JSON.stringify(offsetKey)}:${offset}`);
+    }
+  }
+}

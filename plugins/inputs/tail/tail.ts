@@ -1,0 +1,250 @@
+/**
+ * The tail input: reads followed files in turn, a bounded quantum each, and hands their lines over. Waiting for room holds up
+ * reading only: files that appear or move meanwhile are opened all the same.
+ */
+import type { Emit, Input, InputContext } from '../../../src/plugin.ts';
+import { Follower } from './follower.ts';
+import type { FollowOptions } from './follower.ts';
+import { GzipError } from './reader.ts';
+import { LineReader } from './line-reader.ts';
+import type { LineOptions } from './line-reader.ts';
+import type { TailFile } from './tail-file.ts';
+
+export interface TailOptions extends Omit<FollowOptions, 'store' | 'log'>, LineOptions {
+  exitOnEof: boolean;
+  /** Milliseconds that a rotated file is watched for late writers. */
+  rotateWaitMs: number;
+  /** Milliseconds after which a last line without an end is taken as it is; 0: never. */
+  unterminatedMs: number;
+}
+
+/** Bytes of one file before the next has its turn. */
+const QUANTUM = 1 << 20;
+/** Open files beyond this are closed while they have nothing to read. */
+const MAX_OPEN = 4096;
+const HOUSEKEEPING_MS = 1000;
+
+export class TailInput implements Input {
+  readonly finite: boolean;
+  private readonly options: TailOptions;
+  private readonly context: InputContext;
+  private readonly follower: Follower;
+  private readonly ready = new Set<TailFile>();
+  private stopped = false;
+  private running: Promise<void> | undefined;
+  private wake: () => void = () => undefined;
+  private scanTimer: NodeJS.Timeout | undefined;
+  private housekeepingDue = 0;
+  private ended = false;
+
+  constructor(options: TailOptions, context: InputContext) {
+    const { metrics, name, log, store } = context;
+    this.options = options;
+    this.context = context;
+    this.finite = options.exitOnEof;
+    const counter = (term: string, help: string) => metrics.counter(`tailrace_input_${term}_total`, help);
+    const opened = counter('files_opened', 'Files that were opened.').labels({ name });
+    const rotated = counter('files_rotated', 'Files that were renamed, replaced or deleted while followed.').labels({ name });
+    const refused = counter('files_refused', 'Paths that match and are not read, by reason.');
+    const lost = counter('lost_bytes', 'Bytes of files that went before they were read, by reason.');
+    this.follower = new Follower(
+      { ...options, store, log },
+      {
+        onReady: (file) => {
+          this.ready.add(file);
+          this.wake();
+        },
+        onOpened: () => opened.value++,
+        onRotated: () => rotated.value++,
+        onRefused: (reason) => refused.labels({ name, reason }).value++,
+        onLost: (reason, bytes) => {
+          lost.labels({ name, reason }).value += bytes;
+        },
+      },
+    );
+    this.observe('tailrace_input_file_lag_bytes', 'Bytes of followed files that are not read or not settled.', () => {
+      let sum = 0;
+      for (const file of this.follower.files.values()) sum += file.lag;
+      return sum;
+    });
+    this.observe('tailrace_input_open_files', 'Files that are open.', () => {
+      let open = 0;
+      for (const file of this.follower.files.values()) if (file.isOpen) open++;
+      return open;
+    });
+  }
+
+  private observe(metric: string, help: string, value: () => number): void {
+    const { metrics, name } = this.context;
+    const family = metrics.gauge(metric, help);
+    const before = family.collect;
+    const series = family.labels({ name });
+    // Several tail inputs share a family: each brings its own series up to date.
+    family.collect = () => {
+      before?.();
+      if (!this.stopped) series.value = value();
+    };
+  }
+
+  async start(emit: Emit): Promise<void> {
+    const { metrics, name, log, drop } = this.context;
+    const long = metrics.counter('tailrace_input_long_lines_total', 'Lines over the limit, by what was done with them.');
+    const unparsed = metrics
+      .counter('tailrace_input_unparsed_records_total', 'Lines that the parser does not take; they go on as they are.')
+      .labels({ name });
+    const reader = new LineReader(this.options, {
+      emit,
+      onLongLine: (file, action) => {
+        long.labels({ name, action }).value++;
+        if (action === 'skip') drop('long_line', 1);
+        log.warn({ file: file.path, limit: this.options.maxLine, action }, 'A line is longer than buffer_max_size');
+      },
+      onUnparsed: (file, reason) => {
+        unparsed.value++;
+        log.debug({ file: file.path, reason }, 'A line does not fit the parser');
+      },
+    });
+    await this.follower.start();
+    this.scheduleScan();
+    this.running = this.run(reader);
+  }
+
+  private scheduleScan(): void {
+    this.scanTimer = setTimeout(
+      () => {
+        this.attempt(() => this.follower.scan());
+        if (!this.stopped) this.scheduleScan();
+      },
+      Math.max(50, this.follower.scanInMs),
+    );
+  }
+
+  /** Looking at files must not end the agent, whatever the file system says. */
+  private attempt(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.context.log.error({ error }, 'Looking for files failed; it is tried again');
+    }
+  }
+
+  private async run(reader: LineReader): Promise<void> {
+    while (!this.stopped) {
+      if (this.follower.scanInMs === 0) this.attempt(() => this.follower.scan());
+      if (performance.now() >= this.housekeepingDue) await this.keepHouse(reader);
+      const file = this.next();
+      if (file !== undefined) await this.read(file, reader);
+      else if (this.options.exitOnEof && !this.ended) await this.end(reader);
+      else await this.sleep();
+    }
+  }
+
+  /** The file whose turn it is; a generation only after the one before it. */
+  private next(): TailFile | undefined {
+    for (const file of this.ready) {
+      const { predecessor } = file;
+      if (predecessor?.hasMore === true && this.ready.has(predecessor)) continue;
+      file.predecessor = undefined;
+      this.ready.delete(file);
+      return file;
+    }
+    return undefined;
+  }
+
+  private async read(file: TailFile, reader: LineReader): Promise<void> {
+    const { log } = this.context;
+    if (file.broken || !this.ensureOpen(file)) return;
+    // Set first: what is written while it is read makes it ready again.
+    file.caughtUpAt = performance.now();
+    try {
+      const result = await reader.turn(file, QUANTUM, () => this.stopped);
+      if (result === 'truncated') this.follower.restart(file);
+      else if (result === 'more') {
+        file.caughtUpAt = undefined;
+        this.ready.add(file);
+      } else if (file.fingerprintGrows) {
+        this.context.store?.identify(file.source, file.takeFingerprint());
+      }
+    } catch (error) {
+      file.broken = true;
+      const reason = error instanceof GzipError ? 'damaged' : 'read_error';
+      this.context.metrics
+        .counter('tailrace_input_file_errors_total', 'Files that cannot be read on, by reason.')
+        .labels({ name: this.context.name, reason }).value++;
+      log.error({ file: file.path, offset: file.offset, error }, 'The file cannot be read on; other files go on');
+    }
+  }
+
+  private ensureOpen(file: TailFile): boolean {
+    if (file.isOpen) return true;
+    if (this.follower.reopen(file)) return true;
+    this.follower.forget(file);
+    return false;
+  }
+
+  /** Ends what is over: rotated files that are read and settled, lines that never got their end, descriptors without use. */
+  private async keepHouse(reader: LineReader): Promise<void> {
+    const now = performance.now();
+    this.housekeepingDue = now + HOUSEKEEPING_MS;
+    const { rotateWaitMs, unterminatedMs } = this.options;
+    let open = 0;
+    for (const file of this.follower.files.values()) {
+      if (file.isOpen) open++;
+      if (file.caughtUpAt === undefined && !file.broken) continue;
+      const idle = now - (file.caughtUpAt ?? 0);
+      const rotated = file.rotatedAt !== undefined && now - file.rotatedAt >= rotateWaitMs && idle >= rotateWaitMs;
+      const expired = unterminatedMs > 0 && idle >= unterminatedMs;
+      if ((rotated || expired) && file.isOpen && !file.broken && file.offset < file.size) await this.finish(file, reader);
+      if (rotated && file.source.settled && !this.ready.has(file)) this.follower.forget(file);
+    }
+    if (open > MAX_OPEN) this.closeIdle(open - MAX_OPEN);
+  }
+
+  private closeIdle(excess: number): void {
+    const idle = [...this.follower.files.values()]
+      .filter((file) => file.isOpen && file.caughtUpAt !== undefined && file.rotatedAt === undefined && file.source.settled)
+      .toSorted((a, b) => (a.caughtUpAt ?? 0) - (b.caughtUpAt ?? 0));
+    for (const file of idle.slice(0, excess)) file.close();
+  }
+
+  private async finish(file: TailFile, reader: LineReader): Promise<void> {
+    try {
+      await reader.finish(file);
+    } catch (error) {
+      this.context.log.error({ file: file.path, error }, 'The last line of a file cannot be read');
+    }
+  }
+
+  /** All files were read to their ends, and that is all that was asked for. */
+  private async end(reader: LineReader): Promise<void> {
+    for (const file of this.follower.files.values()) {
+      if (file.isOpen && !file.broken && file.offset < file.size) await this.finish(file, reader);
+    }
+    if (this.ready.size > 0) return;
+    this.ended = true;
+    this.context.finished({ exit: true });
+  }
+
+  private sleep(): Promise<void> {
+    if (this.stopped || this.ready.size > 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, HOUSEKEEPING_MS);
+      this.wake = () => {
+        clearTimeout(timer);
+        this.wake = () => undefined;
+        resolve();
+      };
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    clearTimeout(this.scanTimer);
+    this.wake();
+    await this.running;
+  }
+
+  close(): void {
+    this.follower.close();
+  }
+}
