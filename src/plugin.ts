@@ -286,6 +286,7 @@ export type { SourceIdentity, SourceStore, StoredSource } from './state/store.ts
 export { AccessorSyntaxError, compileAccessor, parseAccessor } from './record/accessor.ts';
 export type { Accessor, PathStep } from './record/accessor.ts';
 export { RegexSyntaxError, translateRegex, UNSAFE_TEXT_LIMIT } from './parse/regex.ts';
+export type { TranslatedRegex } from './parse/regex.ts';
 export { CastError, compileCasts } from './parse/casts.ts';
 export type { Cast } from './parse/casts.ts';
 export { checkDecoder, compileDecoders } from './parse/decoders.ts';

@@ -1,16 +1,79 @@
 /** What is wrong with a configuration, and where. */
 import type { Position } from './definition.ts';
+import { maskLine } from './mask.ts';
+import type { Place } from './source-text.ts';
 
-export type ProblemLevel = 'error' | 'warning';
+/**
+ * `error`: it cannot run, or records would vanish. `warning`: it runs, but hardly as meant. `info`: something that Fluent Bit has
+ * and that has no effect here; `--strict` does not mind it.
+ */
+export type ProblemLevel = 'error' | 'warning' | 'info';
 
 export interface Problem {
   level: ProblemLevel;
   /** Absent for what is about the whole file (it cannot be read). */
   position: Position | undefined;
-  /** Where in the document: `pipeline.inputs[0].read_from_hed`. */
+  /** Where in the document: `pipeline.inputs[0].read_from_hed`; empty for the document itself. */
   path: string;
   /** A sentence that says what was found and what to do, suggestion included. */
   message: string;
-  /** The offending line of the file, as written, secrets included: never log it where others read. */
+  /** The offending line of the file; values that must not be shown are masked. */
   source: string | undefined;
+}
+
+interface ReportOptions {
+  level?: ProblemLevel;
+  /** The value at this place must not be shown. */
+  secret?: boolean;
+}
+
+/** Collects problems while a configuration is read. */
+export class Problems {
+  readonly list: Problem[] = [];
+
+  report(
+    place: Place | undefined,
+    path: string,
+    message: string,
+    { level = 'error', secret = false }: ReportOptions = {},
+  ): void {
+    const position = place?.source.position(place.offset);
+    const line = position === undefined ? undefined : place?.source.line(position.line);
+    this.list.push({
+      level,
+      position,
+      path,
+      message,
+      source: line === undefined ? undefined : maskLine(line, secret),
+    });
+  }
+
+  warn(place: Place | undefined, path: string, message: string): void {
+    this.report(place, path, message, { level: 'warning' });
+  }
+
+  note(place: Place | undefined, path: string, message: string): void {
+    this.report(place, path, message, { level: 'info' });
+  }
+
+  get errors(): number {
+    return this.list.filter(({ level }) => level === 'error').length;
+  }
+
+  /** All problems, files in the order in which they were read, from the top of each; equal ones once. */
+  sorted(): Problem[] {
+    const files = new Map<string, number>();
+    for (const { position } of this.list)
+      if (position !== undefined && !files.has(position.file)) files.set(position.file, files.size);
+    const seen = new Set<string>();
+    return this.list
+      .filter((problem) => {
+        const key = JSON.stringify([problem.level, problem.position, problem.path, problem.message]);
+        return !seen.has(key) && seen.add(key);
+      })
+      .sort(({ position: a }, { position: b }) => {
+        if (a === undefined || b === undefined) return (a === undefined ? 0 : 1) - (b === undefined ? 0 : 1);
+        return (files.get(a.file) ?? 0) - (files.get(b.file) ?? 0) || a.line - b.line || a.column - b.column;
+      });
+  }
 }

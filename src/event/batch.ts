@@ -14,6 +14,9 @@ import { setKey } from './record.ts';
 import type { LogRecord, Value } from './record.ts';
 import type { Source } from './source.ts';
 
+const SPACE = 0x20;
+const EMPTY_OBJECT = /^\{\s*\}$/;
+
 /** Where raw lines are read from: offsets are the batch's own `starts` and `stops`. */
 export interface LineText {
   /** The decoded text of the bytes from `start` to `stop`, both relative to the batch's `base`. */
@@ -150,9 +153,9 @@ export class Batch {
       const record = this.record(index);
       if (!Object.hasOwn(record, key)) {
         setKey(record, key, value);
-        // The text ends in `}`: an empty object takes no comma.
-        this.texts[index] =
-          text.length === 2 ? `{${member}}` : `${text.slice(0, -1)},${member}}`;
+        // The text ends in `}`: an empty object, blanks inside or not, takes no comma.
+        const empty = text.length === 2 || (text.charCodeAt(1) <= SPACE && EMPTY_OBJECT.test(text));
+        this.texts[index] = `${text.slice(0, -1)}${empty ? '' : ','}${member}}`;
         return;
       }
     }

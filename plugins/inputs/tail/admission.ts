@@ -5,7 +5,7 @@ import { openForReading } from './tail-file.ts';
 
 const ALWAYS_ALLOWED = ['/var/log', '/var/lib/docker/containers'];
 
-export type Refusal = 'gone' | 'unreadable' | 'not_a_file' | 'outside';
+export type Refusal = 'gone' | 'unreadable' | 'not_a_file' | 'outside' | 'no_tag';
 
 export type Admission =
   | { descriptor: number; stats: BigIntStats; realPath: string }

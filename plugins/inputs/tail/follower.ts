@@ -21,7 +21,7 @@ import { DirectoryWatch } from './watch.ts';
 export interface FollowOptions {
   patterns: readonly Pattern[];
   excluded: (path: string) => boolean;
-  tagOf: (path: string) => string;
+  tagOf: (path: string) => string | undefined;
   allowedRoots: readonly string[];
   readFromHead: boolean;
   /** Milliseconds; 0: any age. */
@@ -167,7 +167,7 @@ export class Follower {
       path,
       realPath: path,
       key,
-      tag: this.options.tagOf(this.shown(identity.path)),
+      tag: this.options.tagOf(this.shown(identity.path)) ?? '',
       shown: this.shown(identity.path),
       source,
       identity: { ...identity, path, device: String(stats.dev) },
@@ -185,7 +185,7 @@ export class Follower {
   }
 
   private patternOf(path: string): Pattern | undefined {
-    return this.options.excluded(this.shown(path))
+    return this.options.excluded(path)
       ? undefined
       : this.options.patterns.find((pattern) => matchesPath(pattern, path));
   }
@@ -345,6 +345,10 @@ export class Follower {
       return;
     }
     if (this.tooOld(stats)) return;
+    if (this.options.tagOf(pattern.show(path)) === undefined) {
+      this.refuse(path, 'no_tag', 'tag_regex does not match it');
+      return;
+    }
     const admitted = admit(path, pattern.wild ? pattern.base : undefined, this.options.allowedRoots);
     if ('refused' in admitted) {
       this.refuse(path, admitted.refused, admitted.reason);
@@ -403,16 +407,18 @@ export class Follower {
       sources = found.map(({ start }) => new Source(randomUUID(), start));
     }
     ordered.forEach((candidate, index) => {
-      const { identity, start } = found[index] as { identity: SourceIdentity; start: number };
+      const { identity } = found[index] as { identity: SourceIdentity };
+      const source = sources[index] as Source;
       const file = new TailFile({
         path: nowAt ?? candidate.path,
         realPath: nowAt ?? candidate.realPath,
         key: keyOf(candidate.stats),
-        tag: this.options.tagOf(candidate.pattern.show(candidate.path)),
+        tag: this.options.tagOf(candidate.pattern.show(candidate.path)) ?? '',
         shown: candidate.pattern.show(candidate.path),
-        source: sources[index] as Source,
+        source,
         identity,
-        offset: start,
+        // The store may know better where it begins than the first sight.
+        offset: source.emitted,
         size: Number(candidate.stats.size),
         compressed: isCompressed(candidate.path, candidate.descriptor),
         descriptor: candidate.descriptor,

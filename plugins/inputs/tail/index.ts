@@ -82,7 +82,7 @@ export default defineInput({
   ],
   async create(options, context) {
     const { cwd } = context;
-    const tagRegex = options.tag_regex === undefined ? undefined : translateRegex(options.tag_regex).regex;
+    const tagRegex = options.tag_regex === undefined ? undefined : translateRegex(options.tag_regex);
     return new TailInput(
       {
         patterns: options.path.map((text) => compilePattern(text, cwd)),

@@ -1,11 +1,16 @@
 /** Tags of files: `*` stands for the path with dots for slashes, `<group>` for what `tag_regex` finds in the path. */
+import type { TranslatedRegex } from '../../../src/plugin.ts';
 
-/** Compiles the tag; the result gives the tag of a path as shown. */
-export function compileTag(tag: string, tagRegex: RegExp | undefined): (path: string) => string {
-  if (!tag.includes('*') && tagRegex === undefined) return () => tag;
+/** Compiles the tag; the result gives the tag of a path as shown, undefined where `tag_regex` does not take the path. */
+export function compileTag(tag: string, tagRegex: TranslatedRegex | undefined): (path: string) => string | undefined {
+  const expand = (text: string, path: string): string =>
+    text.replaceAll('*', () => path.replace(/^(?:\.?\/)+/, '').replaceAll('/', '.'));
+  if (tagRegex === undefined) return tag.includes('*') ? (path) => expand(tag, path) : () => tag;
   return (path) => {
-    const groups = tagRegex?.exec(path)?.groups;
-    const expanded = groups === undefined ? tag : tag.replaceAll(/<(\w+)>/g, (all, name: string) => groups[name] ?? all);
-    return expanded.replaceAll('*', () => path.replace(/^(?:\.?\/)+/, '').replaceAll('/', '.'));
+    const match = tagRegex.exec(path);
+    if (match === null) return undefined;
+    const group = (all: string, name: string): string =>
+      match[tagRegex.numbers[tagRegex.groups.indexOf(name)] ?? -1] ?? all;
+    return expand(tag.replaceAll(/<(\w+)>/g, group), path);
   };
 }

@@ -1,0 +1,66 @@
+#!/usr/bin/env node
+/**
+ * The launcher. Plain, old JavaScript on purpose: an older Node must get as far as the sentence that refuses it.
+ *
+ * V8 must be told of its young generation before it starts: 8 MB instead of the default halves the resident memory of an agent
+ * under load at no cost in CPU. So the process replaces itself once (same pid, 35 ms) unless it was started with the flag.
+ */
+var MINIMUM = 24;
+var YOUNG_GENERATION = '--max-semi-space-size=8';
+
+function say(text) {
+  process.stderr.write('tailrace: ' + text + '\n');
+}
+
+function hasFlag() {
+  var given = process.execArgv.concat((process.env.NODE_OPTIONS || '').split(/\s+/));
+  return given.some(function (flag) {
+    return flag.replace(/_/g, '-').indexOf('--max-semi-space-size') === 0;
+  });
+}
+
+function restartWithFlag() {
+  if (hasFlag() || typeof process.execve !== 'function' || process.platform === 'win32') return;
+  var args = [process.execPath, YOUNG_GENERATION].concat(process.execArgv, process.argv.slice(1));
+  try {
+    process.execve(process.execPath, args, process.env);
+  } catch (error) {
+    // A sandbox may forbid it: the agent runs as well with more memory.
+  }
+}
+
+function cacheDirectory() {
+  var env = process.env;
+  // Never the shared temporary directory: what lies there could be somebody else's code.
+  if (env.CACHE_DIRECTORY) return env.CACHE_DIRECTORY;
+  if (env.XDG_CACHE_HOME) return env.XDG_CACHE_HOME + '/tailrace';
+  return env.HOME ? env.HOME + '/.cache/tailrace' : undefined;
+}
+
+function start() {
+  import('node:module')
+    .then(function (module) {
+      var directory = cacheDirectory();
+      if (directory) module.enableCompileCache(directory);
+      return import('node:fs');
+    })
+    .then(function (fs) {
+      var compiled = new URL('../dist/src/cli/main.js', import.meta.url);
+      return import(fs.existsSync(compiled) ? compiled.href : new URL('../src/cli/main.ts', import.meta.url).href);
+    })
+    .then(function (cli) {
+      return cli.main(process.argv.slice(2));
+    })
+    .catch(function (error) {
+      say(error && error.stack ? error.stack : String(error));
+      process.exit(5);
+    });
+}
+
+if (parseInt(process.versions.node, 10) < MINIMUM) {
+  say('this needs Node.js ' + MINIMUM + ' or newer, and this is ' + process.version + ' (' + process.execPath + ').');
+  process.exit(2);
+} else {
+  restartWithFlag();
+  start();
+}

@@ -1,0 +1,71 @@
+/** The registry: which plugins there are and how each is loaded. Nothing is imported before it is named. */
+import type { LaterPlugin, PluginDefinition, PluginRegistry } from '../src/plugin.ts';
+
+type Kind = PluginDefinition['kind'];
+type Loader = () => Promise<{ default: PluginDefinition }>;
+
+const PLUGINS: Readonly<Record<Kind, Readonly<Record<string, Loader>>>> = {
+  input: {
+    tail: () => import('./inputs/tail/index.ts'),
+    stdin: () => import('./inputs/stdin.ts'),
+    dummy: () => import('./inputs/dummy.ts'),
+  },
+  filter: {
+    grep: () => import('./filters/grep.ts'),
+    modify: () => import('./filters/modify.ts'),
+    record_modifier: () => import('./filters/record_modifier.ts'),
+    parser: () => import('./filters/parser.ts'),
+  },
+  output: {
+    stdout: () => import('./outputs/stdout.ts'),
+    file: () => import('./outputs/file.ts'),
+    null: () => import('./outputs/null.ts'),
+    http: () => import('./outputs/http.ts'),
+  },
+  parser: {
+    json: () => import('./parsers/json.ts'),
+    regex: () => import('./parsers/regex.ts'),
+    logfmt: () => import('./parsers/logfmt.ts'),
+    ltsv: () => import('./parsers/ltsv.ts'),
+  },
+};
+
+const named = (names: string): LaterPlugin[] => names.split(' ').map((name) => ({ name }));
+
+/** Plugins of Fluent Bit 5.1 that are not there yet. */
+const LATER: Readonly<Record<Kind, readonly LaterPlugin[]>> = {
+  input: [
+    { name: 'syslog', port: 5140 },
+    { name: 'forward', port: 24_224 },
+    { name: 'http', port: 9880 },
+    { name: 'opentelemetry', port: 4318 },
+    { name: 'tcp', port: 5170 },
+    { name: 'udp', port: 5170, udp: true },
+    { name: 'splunk', port: 8088 },
+    { name: 'elasticsearch', port: 9200 },
+    { name: 'prometheus_remote_write', port: 8080 },
+    { name: 'statsd', port: 8125, udp: true },
+    { name: 'mqtt', port: 1883 },
+    { name: 'collectd', port: 25_826, udp: true },
+    ...named(
+      'blob cpu disk docker docker_events event_type exec exec_wasi fluentbit_logs fluentbit_metrics gpu_metrics head health kafka kmsg kubernetes_events lib mem netif nginx_metrics node_exporter_metrics podman_metrics proc process_exporter_metrics prometheus_scrape prometheus_textfile random serial systemd thermal unix_socket',
+    ),
+  ],
+  filter: named(
+    'alter_size aws checklist ecs expect geoip2 kubernetes log_to_metrics lua multiline nest nightfall rewrite_tag stdout sysinfo tensorflow throttle throttle_size type_converter wasm',
+  ),
+  output: named(
+    'azure azure_blob azure_kusto azure_logs_ingestion bigquery chronicle cloudwatch_logs counter datadog elasticsearch es exit flowcounter forward gcs gelf influxdb kafka kafka-rest kinesis_firehose kinesis_streams lib logdna loki nats nrlogs opensearch opentelemetry oracle_log_analytics pgsql plot prometheus_exporter prometheus_remote_write s3 skywalking slack splunk stackdriver syslog tcp td udp vivo_exporter websocket',
+  ),
+  parser: [],
+};
+
+export const registry: PluginRegistry = {
+  async load(kind, name) {
+    const plugins = PLUGINS[kind];
+    return Object.hasOwn(plugins, name) ? (await plugins[name]?.())?.default : undefined;
+  },
+  names: (kind) => Object.keys(PLUGINS[kind]),
+  later: (kind) => LATER[kind],
+  stockParsers: async () => (await import('./parsers/stock.ts')).stockParsers,
+};

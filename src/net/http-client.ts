@@ -1,0 +1,223 @@
+/**
+ * The HTTP client of the outputs: one destination, connections kept and reused, everything about an answer bounded: its time,
+ * its size, the text that is kept of it. Redirects are not followed: credentials would go with them.
+ *
+ * Errors are those of the destination: {@link RetryableError} with a sentence that names host and cause.
+ */
+import { lookup } from 'node:dns';
+import type { LookupFunction } from 'node:net';
+import type { buildConnector, Dispatcher } from 'undici';
+import type * as undiciModule from 'undici';
+import { RetryableError } from '../event/outcome.ts';
+import { describeFailure } from './failure.ts';
+import { proxyFromEnvironment, shownUrl } from './proxy.ts';
+import { TlsMaterial } from './tls.ts';
+import type { TlsSettings } from './tls.ts';
+
+/** Text kept of an answer, bytes. */
+const KEPT_BYTES = 64 * 1024;
+/** An answer is read to its end up to here, so that the connection can be used again; beyond, the connection is closed. */
+const READ_BYTES = 1024 * 1024;
+
+export interface HttpClientOptions {
+  host: string;
+  port: number;
+  /** Undefined for an unencrypted connection. */
+  tls?: TlsSettings | undefined;
+  /** URL of a proxy; may hold user and password. Undefined: by the environment. */
+  proxy?: string | undefined;
+  /** HTTP_PROXY and its kind are not looked at. */
+  ignoreProxyEnvironment?: boolean;
+  /** Milliseconds until a connection must stand, TLS included; 0: no limit. */
+  connectTimeoutMs: number;
+  /** Milliseconds from the start of a request to the end of its answer; 0: no limit. */
+  responseTimeoutMs: number;
+  /** Milliseconds between two pieces of an answer; 0: no limit. */
+  readIdleTimeoutMs: number;
+  keepAlive: boolean;
+  keepAliveIdleMs: number;
+  /** Requests on one connection; 0: no limit. */
+  maxRequestsPerConnection: number;
+  /** Connections; 0: no limit. */
+  maxConnections: number;
+  /** Local address to connect from. */
+  sourceAddress?: string | undefined;
+  /** Which addresses of a name come first. */
+  prefer?: 'ipv4' | 'ipv6' | undefined;
+}
+
+export interface HttpRequest {
+  method: 'POST' | 'PUT' | 'GET' | 'DELETE';
+  /** Path and query, beginning with a slash. */
+  path: string;
+  headers: Record<string, string | string[]>;
+  body?: Buffer;
+  /** Gives up at once. */
+  signal: AbortSignal;
+}
+
+export interface HttpResponse {
+  status: number;
+  headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** The first 64 KiB of the body. */
+  text: string;
+}
+
+type Undici = typeof undiciModule;
+
+export class HttpClient {
+  /** Scheme, host and port, as it may be shown. */
+  readonly origin: string;
+  private readonly undici: Undici;
+  private readonly options: HttpClientOptions;
+  private readonly proxy: string | undefined;
+  private readonly tls: TlsMaterial | undefined;
+  private dispatcher: Dispatcher;
+  private readonly retired = new Set<Promise<void>>();
+
+  private constructor(undici: Undici, options: HttpClientOptions) {
+    this.undici = undici;
+    this.options = options;
+    const { host, port, tls } = options;
+    const scheme = tls === undefined ? 'http' : 'https';
+    const url = new URL(
+      `${scheme}://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`,
+    );
+    this.origin = url.origin;
+    this.proxy =
+      options.proxy ??
+      (options.ignoreProxyEnvironment === true ? undefined : proxyFromEnvironment(url, process.env));
+    this.tls = tls === undefined ? undefined : new TlsMaterial(tls);
+    this.dispatcher = this.connectAnew();
+  }
+
+  /** Loads the HTTP library and reads the certificates. Connects at the first request. Throws for a setting that cannot work. */
+  static async create(options: HttpClientOptions): Promise<HttpClient> {
+    return new HttpClient(await import('undici'), options);
+  }
+
+  /** The proxy in use, without credentials. */
+  get proxyShown(): string | undefined {
+    return this.proxy === undefined ? undefined : shownUrl(this.proxy);
+  }
+
+  /** One request. Throws {@link RetryableError} when no whole answer came, and the signal's reason when that was aborted. */
+  async request(request: HttpRequest): Promise<HttpResponse> {
+    const { signal, method, path, headers, body } = request;
+    signal.throwIfAborted();
+    this.refresh();
+    const { responseTimeoutMs, readIdleTimeoutMs } = this.options;
+    const limit = new AbortController();
+    const onAbort = (): void => limit.abort(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    const timer =
+      responseTimeoutMs === 0
+        ? undefined
+        : setTimeout(
+            () => limit.abort(new Error(`no whole answer within ${responseTimeoutMs / 1000} s`)),
+            responseTimeoutMs,
+          );
+    try {
+      const response = await this.dispatcher.request({
+        origin: this.origin,
+        path,
+        method,
+        headers,
+        body: body ?? null,
+        signal: limit.signal,
+        headersTimeout: readIdleTimeoutMs,
+        bodyTimeout: readIdleTimeoutMs,
+        ...(this.options.keepAlive ? {} : { reset: true }),
+      });
+      return {
+        status: response.statusCode,
+        headers: response.headers,
+        text: await readBounded(response.body),
+      };
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      const cause = limit.signal.aborted ? limit.signal.reason : error;
+      throw new RetryableError(`${this.place}: ${describeFailure(cause)}`, { cause });
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** Where requests go, for messages: `https://es:9200 (through http://proxy:3128)`. */
+  get place(): string {
+    return this.proxy === undefined ? this.origin : `${this.origin} (through ${shownUrl(this.proxy)})`;
+  }
+
+  /** Ends all connections; requests in flight fail. */
+  async close(): Promise<void> {
+    await this.dispatcher.destroy();
+    await Promise.all(this.retired);
+  }
+
+  /** Takes changed certificates for the connections from now on. */
+  private refresh(): void {
+    if (this.tls === undefined) return;
+    let changed: boolean;
+    try {
+      changed = this.tls.refresh();
+    } catch (error) {
+      throw new RetryableError((error as Error).message, { cause: error });
+    }
+    if (!changed) return;
+    // The old one lets its requests end, then closes.
+    const closing: Promise<void> = this.dispatcher.close().finally(() => this.retired.delete(closing));
+    this.retired.add(closing);
+    this.dispatcher = this.connectAnew();
+  }
+
+  private connectAnew(): Dispatcher {
+    const { options, undici } = this;
+    const connect = {
+      allowH2: false,
+      timeout: options.connectTimeoutMs,
+      ...this.tls?.options,
+      ...(options.sourceAddress === undefined ? {} : { localAddress: options.sourceAddress }),
+      ...(options.prefer === undefined ? {} : { lookup: preferring(options.prefer) }),
+      // The library's type is a union that wants `path` or `port`, which it fills in itself.
+    } as buildConnector.BuildOptions;
+    const pool = {
+      pipelining: options.keepAlive ? 1 : 0,
+      keepAliveTimeout: options.keepAliveIdleMs,
+      ...(options.maxRequestsPerConnection === 0
+        ? {}
+        : { maxRequestsPerClient: options.maxRequestsPerConnection }),
+      ...(options.maxConnections === 0 ? {} : { connections: options.maxConnections }),
+    };
+    if (this.proxy === undefined) return new undici.Pool(this.origin, { ...pool, connect });
+    return new undici.ProxyAgent({
+      ...pool,
+      uri: this.proxy,
+      requestTls: connect,
+      proxyTls: { allowH2: false, timeout: options.connectTimeoutMs },
+    });
+  }
+}
+
+function preferring(family: 'ipv4' | 'ipv6'): LookupFunction {
+  const order = family === 'ipv4' ? 'ipv4first' : 'ipv6first';
+  return (hostname, options, callback) => lookup(hostname, { ...options, order }, callback);
+}
+
+/** Reads an answer's body: keeps its start, reads the rest away, gives up on an endless one. */
+async function readBounded(body: Dispatcher.ResponseData['body']): Promise<string> {
+  const kept: Buffer[] = [];
+  let keptBytes = 0;
+  let total = 0;
+  for await (const piece of body as AsyncIterable<Buffer>) {
+    if (keptBytes < KEPT_BYTES) {
+      const part = piece.subarray(0, KEPT_BYTES - keptBytes);
+      kept.push(part);
+      keptBytes += part.length;
+    }
+    total += piece.length;
+    // Leaving the loop destroys the body and with it the connection.
+    if (total > READ_BYTES) break;
+  }
+  return Buffer.concat(kept).toString('utf8');
+}
