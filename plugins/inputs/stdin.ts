@@ -63,7 +63,7 @@ class StreamInput implements Input {
   private readonly lines: LineSplitter;
   private readonly json: JsonStream;
   private readonly unparsed: { value: number };
-  private readonly truncated: { value: number };
+  private readonly longLines: { value: number };
 
   private emit: Emit | undefined;
   private batch = new Batch();
@@ -81,15 +81,12 @@ class StreamInput implements Input {
     this.unparsed = metrics
       .counter(
         'tailrace_input_unparsed_records_total',
-        'Lines that could not be parsed; they are kept as text.',
+        'Lines that the parser does not take; they go on as they are.',
       )
       .labels({ name });
-    this.truncated = metrics
-      .counter(
-        'tailrace_input_truncated_records_total',
-        'Lines longer than the limit, of which the rest is gone.',
-      )
-      .labels({ name });
+    this.longLines = metrics
+      .counter('tailrace_input_long_lines_total', 'Lines over the limit, by what was done with them.')
+      .labels({ name, action: 'cut' });
     this.json = new JsonStream(
       {
         value: (value, text) => this.takeValue(value, text),
@@ -167,7 +164,7 @@ class StreamInput implements Input {
   }
 
   private takeLine(line: string, truncated: boolean): void {
-    if (truncated) this.truncated.value++;
+    if (truncated) this.longLines.value++;
     this.lineIsCut = truncated;
     if (this.parser === undefined) {
       this.json.push(line);

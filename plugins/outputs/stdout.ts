@@ -34,7 +34,7 @@ export default defineOutput({
       match: '*'
       format: pretty
 `,
-  create: (options) => outputTo(openTarget(), options),
+  create: (written) => outputTo(openTarget(), written),
 });
 
 /** The output, on any target. */

@@ -4,14 +4,7 @@
  * The text is kept beside the object, so that a record that nothing changes is written as it came, all digits included. A time key
  * that does not stay in the record is cut out of the text before parsing.
  */
-import {
-  defineParser,
-  isRecord,
-  isTooDeep,
-  MemberCutter,
-  parseExact,
-  setKey,
-} from '../../src/plugin.ts';
+import { defineParser, isRecord, isTooDeep, MemberCutter, parseExact, setKey } from '../../src/plugin.ts';
 import type { DecodeFields, LogRecord, ParsedEvent, Parser, Value } from '../../src/plugin.ts';
 import {
   checkDecoders,
@@ -97,7 +90,7 @@ class JsonParser implements Parser {
     if (!isOneLineObject(line) || !cutter.cut(line)) return false;
     const { rest } = cutter;
     const record = JSON.parse(rest) as LogRecord;
-    // The key may be there again, written with escapes.
+    // The key may be there again.
     if (Object.hasOwn(record, time.key) || !time.read(cutter.value, into)) return false;
     into.record = record;
     into.text = rest;
@@ -106,7 +99,9 @@ class JsonParser implements Parser {
 
   private parseWhole(line: string, into: ParsedEvent): boolean {
     const text = isOneLineObject(line) ? line : undefined;
-    const value = (text === undefined || this.decode !== undefined ? parseExact(line) : JSON.parse(line)) as Value;
+    const value = (
+      text === undefined || this.decode !== undefined ? parseExact(line) : JSON.parse(line)
+    ) as Value;
     if (!isRecord(value)) return this.fail(NO_OBJECT);
     into.record = value;
     into.text = text;

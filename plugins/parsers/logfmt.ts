@@ -85,7 +85,7 @@ class LogfmtParser implements Parser {
     let at = 0;
     for (;;) {
       while (at < line.length && !isIdentifier(line.charCodeAt(at))) at++;
-      if (at === line.length) break;
+      if (at >= line.length) break;
       const end = identifierEnd(line, at);
       const key = line.slice(at, end);
       at = end;

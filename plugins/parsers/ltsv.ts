@@ -84,7 +84,7 @@ class LtsvParser implements Parser {
     into.nanos = 0;
     let found = false;
     const length = line.endsWith('\r') ? line.length - 1 : line.length;
-    for (let at = 0; at < length; ) {
+    for (let at = 0; at < length;) {
       const tab = line.indexOf('\t', at);
       const end = tab === -1 || tab > length ? length : tab;
       if (end > at) {

@@ -34,7 +34,8 @@ import type { EventTime } from './common/event-time.ts';
 type Regex = ReturnType<typeof translateRegex>;
 
 const NO_MATCH = 'The text does not match the regular expression.';
-const TOO_LONG = 'The text is too long for a regular expression with look-ahead, references or large repeat counts.';
+const TOO_LONG =
+  'The text is too long for a regular expression with look-ahead, references or large repeat counts.';
 const TOO_COMPLEX = 'Matching the regular expression took too much memory.';
 
 export default defineParser({

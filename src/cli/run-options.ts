@@ -1,5 +1,8 @@
-/** The options of `run`: our own, Fluent Bit's where they make sense, and a sentence for those that do not. */
-import { Option } from 'commander';
+/**
+ * The options of `run`: our own, Fluent Bit's where they make sense, and a sentence for those that do not. One table for two
+ * readers: an agent that starts is read by Node's own parser, which is loaded anyway; help and mistakes are commander's.
+ */
+import { parseArgs } from 'node:util';
 import type { Command } from 'commander';
 import { EXIT, EXIT_CODES_HELP, UserError } from './exit.ts';
 
@@ -18,8 +21,28 @@ export interface RunOptions {
   flush?: number;
   workdir?: string;
   enableHotReload?: boolean;
-  debug?: boolean;
 }
+
+interface RunOption {
+  flags: string;
+  help: string;
+}
+
+const OPTIONS: readonly RunOption[] = [
+  { flags: '-c, --config <file>', help: 'configuration file (YAML)' },
+  { flags: '--state-path <dir|off>', help: 'directory for positions and dead letters; off: keep none' },
+  { flags: '-D, --dry-run', help: 'check the configuration and exit' },
+  { flags: '-q, --quiet', help: 'no log at all' },
+  { flags: '-v, --verbose', help: 'log more (debug)' },
+  { flags: '-l, --log-file <file>', help: 'write the log into a file' },
+  { flags: '-H, --http', help: 'serve metrics and health over HTTP (http_server)' },
+  { flags: '-L, --listen <address>', help: 'address of the HTTP server (http_listen)' },
+  { flags: '-P, --port <port>', help: 'port of the HTTP server (http_port)' },
+  { flags: '-f, --flush <seconds>', help: 'seconds between flushes (service.flush)' },
+  { flags: '-w, --workdir <dir>', help: 'directory that relative paths start from' },
+  { flags: '-Y, --enable-hot-reload', help: 'allow reload even if the configuration says hot_reload: off' },
+  { flags: '--debug', help: 'show stack traces' },
+];
 
 const PIPELINE = 'A pipeline is written into a file: tailrace run -c FILE.';
 
@@ -58,37 +81,57 @@ Signals:
   again             stop at once, exit with 4
   SIGHUP            load the configuration anew; the running one stays if the new one is wrong`;
 
-export function defineRun(command: Command, action: (options: RunOptions) => Promise<void>): void {
-  command
-    .description('Runs the pipeline of a configuration file.')
-    .option('-c, --config <file>', 'configuration file (YAML)')
-    .option('--state-path <dir|off>', 'directory for positions and dead letters; off: keep none')
-    .option('-D, --dry-run', 'check the configuration and exit')
-    .option('-q, --quiet', 'no log at all')
-    .option('-v, --verbose', 'log more; twice: everything', (_value, before: number) => before + 1, 0)
-    .option('-l, --log-file <file>', 'write the log into a file')
-    .option('-H, --http', 'serve metrics and health over HTTP (http_server)')
-    .option('-L, --listen <address>', 'address of the HTTP server (http_listen)')
-    .option('-P, --port <port>', 'port of the HTTP server (http_port)', readPort)
-    .option('-f, --flush <seconds>', 'seconds between flushes (service.flush)', readSeconds)
-    .option('-w, --workdir <dir>', 'directory that relative paths start from')
-    .option('-Y, --enable-hot-reload', 'allow reload even if the configuration says hot_reload: off')
-    .addOption(new Option('--log_file <file>').hideHelp())
-    .option('--debug', 'show stack traces')
-    .addHelpText('after', `${EXAMPLES}\n${EXIT_CODES_HELP}`)
-    .action(async ({ log_file: logFile, ...options }: RunOptions & { log_file?: string }) => {
-      refuse(options as Record<string, unknown>);
-      // Fluent Bit's spelling.
-      await action(logFile === undefined ? options : { logFile, ...options });
-    });
-  for (const flags of Object.keys(REFUSED)) command.addOption(new Option(flags).hideHelp());
+/** What the flags of a command line came to; undefined when it asks for help or has a mistake that commander shall explain. */
+export function readRunOptions(argv: readonly string[]): RunOptions | undefined {
+  let values: Readonly<Record<string, unknown>>;
+  try {
+    ({ values } = parseArgs({ args: withOurSpelling(argv), options: parserTable(), strict: true }));
+  } catch {
+    return undefined;
+  }
+  refuse(values);
+  const options: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(values)) {
+    if (value !== undefined) options[camelCase(name)] = READERS[name]?.(value) ?? value;
+  }
+  return options;
 }
 
-function refuse(given: Record<string, unknown>): void {
+/** Tells commander what `run` takes, for its help and its messages. */
+export function defineRun(command: Command, action: (argv: readonly string[]) => Promise<void>): void {
+  command.description('Runs the pipeline of a configuration file.');
+  for (const { flags, help } of OPTIONS) command.option(flags, help);
+  command
+    .addHelpText('after', `${EXAMPLES}\n${EXIT_CODES_HELP}`)
+    .action(async (_options: unknown, self: Command) => action(self.args));
+}
+
+function withOurSpelling(argv: readonly string[]): string[] {
+  return argv.map((argument) => argument.replace(/^--log_file(?==|$)/, '--log-file'));
+}
+
+function parserTable(): Record<string, { type: 'string' | 'boolean'; short?: string; multiple?: boolean }> {
+  const table: Record<string, { type: 'string' | 'boolean'; short?: string; multiple?: boolean }> = {};
+  for (const flags of [...OPTIONS.map((option) => option.flags), ...Object.keys(REFUSED)]) {
+    const [, short, long, value] = /^(?:-(\w), )?--([\w-]+)(?: (<.*>))?$/.exec(flags) ?? [];
+    if (long === undefined) continue;
+    table[long] = { type: value === undefined ? 'boolean' : 'string', ...(short && { short }) };
+  }
+  table.verbose = { ...table.verbose, type: 'boolean', multiple: true };
+  return table;
+}
+
+const READERS: Readonly<Record<string, (value: unknown) => unknown>> = {
+  verbose: (value) => (value as boolean[]).length,
+  port: (value) => readPort(String(value)),
+  flush: (value) => readSeconds(String(value)),
+};
+
+function refuse(given: Readonly<Record<string, unknown>>): void {
   for (const [flags, hint] of Object.entries(REFUSED)) {
-    const option = new Option(flags);
-    if (given[option.attributeName()] !== undefined) {
-      throw new UserError(`${option.long ?? flags} of Fluent Bit is not supported. ${hint}`, EXIT.usage);
+    const long = /--([\w-]+)/.exec(flags)?.[1] ?? '';
+    if (given[long] !== undefined) {
+      throw new UserError(`--${long} of Fluent Bit is not supported. ${hint}`, EXIT.usage);
     }
   }
 }
@@ -103,4 +146,8 @@ function readSeconds(text: string): number {
   const seconds = Number(text);
   if (text.trim() !== '' && seconds > 0 && Number.isFinite(seconds)) return seconds;
   throw new UserError(`--flush: "${text}" is no time; write seconds, 0.5 for instance.`, EXIT.usage);
+}
+
+function camelCase(name: string): string {
+  return name.replaceAll(/-(\w)/g, (_all, letter: string) => letter.toUpperCase());
 }

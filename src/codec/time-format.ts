@@ -120,7 +120,8 @@ function readFormat(format: string): Piece[] {
     const conversion = Object.hasOwn(CONVERSIONS, letter) ? CONVERSIONS[letter] : undefined;
     if (letter === 'L') pieces.push({ digits: width === '' ? 3 : Number(width) });
     else if (letter === 'N') pieces.push({ digits: width === '' ? 9 : Number(width) });
-    else if (width === '' && Object.hasOwn(SHORT, letter)) pieces.push(...readFormat(SHORT[letter] as string));
+    else if (width === '' && Object.hasOwn(SHORT, letter))
+      pieces.push(...readFormat(SHORT[letter] as string));
     else if (width === '' && conversion !== undefined) pieces.push({ write: conversion });
     // What is not known is written as it stands, as C does.
     else literal(text);

@@ -1,7 +1,10 @@
-/** Runs a plugin's own check (context phase) and puts its problems where they belong. */
+/** Context phase for one instance: the plugin's own check, and the files that its TLS keys name. */
+import { existsSync } from 'node:fs';
 import type { OptionProblem, PluginDefinition } from '../plugin.ts';
+import type { Item } from './items.ts';
 import type { Problems } from './problem.ts';
 import type { Written } from './read-options.ts';
+import { quoteText } from './tree.ts';
 import type { MapNode } from './tree.ts';
 
 export interface Checked {
@@ -42,4 +45,20 @@ export function checkPlugin(
     });
   }
   return found.every(({ level }) => level === 'warning');
+}
+
+/** Files of keys and certificates must be there. */
+export function checkTlsFiles(items: readonly Item[], problems: Problems): void {
+  for (const { definition, values, written } of items) {
+    if (definition === undefined || !Object.hasOwn(definition.options, 'tls') || values['tls'] !== true)
+      continue;
+    for (const { key, node, path } of written) {
+      if (!/^tls\.(?:ca_file|ca_path|crt_file|key_file)$/.test(key) || existsSync(node.text)) continue;
+      problems.report(
+        node.place,
+        path,
+        `there is no ${key === 'tls.ca_path' ? 'directory' : 'file'} ${quoteText(node.text)}: check the path`,
+      );
+    }
+  }
 }

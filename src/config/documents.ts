@@ -5,6 +5,7 @@ import { dirname, isAbsolute, join } from 'node:path';
 import { readSource, UnreadableError } from './files.ts';
 import type { Problems } from './problem.ts';
 import type { Place } from './source-text.ts';
+import { serviceOptions } from './service-options.ts';
 import { suggestion } from './suggest.ts';
 import type { ConfigNode, ListNode, Located } from './tree.ts';
 import { describeNode } from './tree.ts';
@@ -136,6 +137,10 @@ class Reader {
         key,
         `unknown section: ${key.toLowerCase().replace(/s?$/, 's')} belong under pipeline`,
       );
+      return;
+    }
+    if (Object.hasOwn(serviceOptions, key.toLowerCase())) {
+      this.problems.report(place, key, 'unknown section: this is a key of the section service');
       return;
     }
     const meant = suggestion(key, SECTIONS);

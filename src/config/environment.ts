@@ -145,6 +145,9 @@ export class Environment {
       return { ...node, entries };
     }
     if (!node.text.includes('${')) return node;
+    if (/\$\{[^}]*$/.test(node.text)) {
+      problems.warn(node.place, path, 'a ${ has no closing brace, so no variable is filled in there');
+    }
     let { secret } = node;
     let unknown = false;
     const text = node.text.replace(REFERENCE, (written, inner: string, at: number) => {

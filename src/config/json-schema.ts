@@ -107,6 +107,7 @@ function byName(
       const properties = { [key]: { enum: [name, ...aliases] }, ...(schema['properties'] as JsonSchema) };
       return {
         if: { properties: { [key]: { enum: [name, ...aliases] } }, required: [key] },
+        // oxlint-disable-next-line unicorn/no-thenable -- JSON Schema's word.
         then: { ...schema, description: summary, properties },
       };
     }),

@@ -5,14 +5,17 @@
  * check themselves), *build*, which is the pipeline's. This module does the first two.
  */
 import type { PluginRegistry } from '../plugin.ts';
-import { checkPlugin } from './check-plugin.ts';
-import { checkNames, checkPorts, checkRouting, checkTlsFiles, stateNames } from './context.ts';
+import { checkNames, stateNames } from './check-names.ts';
+import { checkPlugin, checkTlsFiles } from './check-plugin.ts';
+import { checkPorts } from './check-ports.ts';
+import { checkRouting } from './check-routing.ts';
 import type { ParserInstance, PipelineDefinition } from './definition.ts';
 import { readDocuments } from './documents.ts';
 import type { Documents, Section, SectionName } from './documents.ts';
 import { Environment } from './environment.ts';
-import { filterInstance, inputInstance, outputInstance, readItems } from './instances.ts';
-import type { Item } from './instances.ts';
+import { filterInstance, inputInstance, outputInstance } from './instances.ts';
+import { readItems } from './items.ts';
+import type { Item } from './items.ts';
 import { checkMultilineParsers, unknownMultilineParser } from './multiline-parsers.ts';
 import { listParsers, readParser, readParserFiles, stockItem, unknownParser } from './parsers.ts';
 import type { ParserItem, ParserSections } from './parsers.ts';
@@ -48,9 +51,12 @@ export async function loadConfig(file: string, options: LoadOptions): Promise<Lo
   const problems = new Problems();
   const documents = await readDocuments(file, problems);
   // With half of the text missing, all else that could be said might be wrong.
-  if (documents.broken) return { definition: undefined, problems: problems.sorted() };
+  if (documents.broken) return { definition: undefined, problems: problems.sorted(documents.files) };
   const definition = await new Loader(file, documents, options, problems).load();
-  return { definition: problems.errors === 0 ? definition : undefined, problems: problems.sorted() };
+  return {
+    definition: problems.errors === 0 ? definition : undefined,
+    problems: problems.sorted([...documents.files, ...(definition?.files ?? [])]),
+  };
 }
 
 class Loader {
@@ -111,11 +117,13 @@ class Loader {
     const environment = new Environment(this.options.env);
     const own = this.documents.sections
       .filter(({ name }) => name === 'env')
-      .sort((a, b) => a.depth - b.depth);
+      .toSorted((a, b) => a.depth - b.depth);
     for (const section of own) await environment.define(section, problems);
     return this.documents.sections
       .filter(({ name }) => name !== 'env' && name !== 'extensions')
-      .map((section) => ({ ...section, node: environment.fill(section.node, section.path, problems) }));
+      .map(({ name, node, path, place, depth }) => {
+        return { name, node: environment.fill(node, path, problems), path, place, depth };
+      });
   }
 
   private checkPresence(items: readonly Item[], pipelines: readonly Section[]): void {
@@ -204,16 +212,14 @@ class Loader {
     }
     const parsers: ParserInstance[] = [];
     for (const item of defined.values()) {
-      const own = item.fromFile && !wanted.has(item.name) ? new Problems() : problems;
+      // A file full of parsers of which one is wrong and not used runs as well without it.
+      const own = new Problems();
       const parser = await readParser(item, plugins, own);
       if (parser !== undefined) parsers.push(parser);
-      // A file full of parsers of which one is wrong and not used runs as well without it.
-      if (own !== problems)
-        problems.list.push(
-          ...own.list.map((problem) =>
-            problem.level === 'error' ? { ...problem, level: 'warning' as const } : problem,
-          ),
-        );
+      for (const problem of own.list) {
+        if (item.fromFile && !wanted.has(item.name) && problem.level === 'error') problem.level = 'warning';
+        problems.list.push(problem);
+      }
     }
     for (const parser of stock) {
       if (!wanted.has(parser.name) || defined.has(parser.name)) continue;
@@ -247,15 +253,15 @@ class Loader {
     const { items, matchers, names, parsers, service, files } = parts;
     const of = (kind: Item['kind']): Item[] => items.filter((item) => item.kind === kind);
     const regex = (item: Item): RegExp | undefined => matchers.get(item)?.matchRegex;
-    const stateName = (item: Item): { stateName: string } => ({ stateName: names.get(item) ?? item.name });
+    const nameOf = (item: Item): string => names.get(item) ?? item.name;
     return {
       file: this.file,
       files: [...new Set([...this.documents.files, ...files])],
       service: service.options,
       parsers,
-      inputs: of('input').map((item) => ({ ...inputInstance(item), ...stateName(item) })),
-      filters: of('filter').map((item) => ({ ...filterInstance(item, regex(item)), ...stateName(item) })),
-      outputs: of('output').map((item) => ({ ...outputInstance(item, regex(item)), ...stateName(item) })),
+      inputs: of('input').map((item) => inputInstance(item, nameOf(item))),
+      filters: of('filter').map((item) => filterInstance(item, nameOf(item), regex(item))),
+      outputs: of('output').map((item) => outputInstance(item, nameOf(item), regex(item))),
     };
   }
 }

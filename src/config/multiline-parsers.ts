@@ -51,7 +51,7 @@ export function checkMultilineParsers(
         problems.report(
           item.node.place,
           item.path,
-          `match_string is missing: type ${String(values['type'])} compares with it`,
+          `match_string is missing: type ${values['type'] as string} compares with it`,
         );
       }
     }
@@ -71,10 +71,11 @@ function checkRules({ node, path }: Located<MapNode>, compileRegex: CompileRegex
   }
   const rules = listMaps({ node: entry.value, path: `${path}.rules` }, 'a rule', problems).map((rule) => ({
     rule,
-    ...readOptions(rule, ruleFields, { problems, owner: 'a rule' }),
+    read: readOptions(rule, ruleFields, { problems, owner: 'a rule' }),
   }));
-  const states = new Set(rules.map(({ values }) => values['state']));
-  for (const [index, { rule, written, values }] of rules.entries()) {
+  const states = new Set(rules.map(({ read }) => read.values['state']));
+  for (const [index, { rule, read }] of rules.entries()) {
+    const { written, values } = read;
     const at = (key: string): (typeof written)[number] | undefined => written.find((one) => one.key === key);
     const state = at('state');
     if (index === 0 && state !== undefined && state.node.text !== 'start_state') {

@@ -2,7 +2,6 @@
 import { dirname, isAbsolute, join } from 'node:path';
 import type { ParserInstance } from './definition.ts';
 import { isClassic, readClassic } from './classic-file.ts';
-import type { Section } from './documents.ts';
 import { readSource, UnreadableError } from './files.ts';
 import { fingerprintOf } from './instances.ts';
 import type { Plugins } from './plugins.ts';
@@ -12,7 +11,7 @@ import type { Written } from './read-options.ts';
 import type { Place } from './source-text.ts';
 import { SourceText } from './source-text.ts';
 import { suggestion } from './suggest.ts';
-import type { ConfigNode, Located, MapNode, ScalarNode } from './tree.ts';
+import type { ConfigNode, Located, MapNode } from './tree.ts';
 import { describeNode, entryOf, quoteText, textOf } from './tree.ts';
 import { checkPlugin } from './check-plugin.ts';
 import { readYaml } from './yaml-document.ts';
@@ -62,7 +61,7 @@ export async function readParserFiles(
 ): Promise<void> {
   for (const { node, path } of written) {
     const beside = isAbsolute(node.text) ? node.text : join(dirname(node.place.source.file), node.text);
-    const source = (await readFirst([beside, node.text])) as SourceText | UnreadableError;
+    const source = await readFirst([beside, node.text]);
     if (source instanceof UnreadableError) {
       if (source.missing && STOCK_FILE.test(node.text)) {
         problems.warn(
@@ -188,7 +187,7 @@ export async function readParser(
   }
   const definition = await plugins.find(
     'parser',
-    { node: format.value as ScalarNode, path: `${path}.${format.key}` },
+    { node: format.value, path: `${path}.${format.key}` },
     problems,
   );
   if (definition === undefined) return undefined;

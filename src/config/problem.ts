@@ -60,18 +60,16 @@ export class Problems {
     return this.list.filter(({ level }) => level === 'error').length;
   }
 
-  /** All problems, files in the order in which they were read, from the top of each; equal ones once. */
-  sorted(): Problem[] {
-    const files = new Map<string, number>();
-    for (const { position } of this.list)
-      if (position !== undefined && !files.has(position.file)) files.set(position.file, files.size);
+  /** All problems, in the order of `read` (files) and from the top of each; equal ones once. */
+  sorted(read: readonly string[]): Problem[] {
+    const files = new Map(read.map((file, index) => [file, index]));
     const seen = new Set<string>();
     return this.list
       .filter((problem) => {
         const key = JSON.stringify([problem.level, problem.position, problem.path, problem.message]);
         return !seen.has(key) && seen.add(key);
       })
-      .sort(({ position: a }, { position: b }) => {
+      .toSorted(({ position: a }, { position: b }) => {
         if (a === undefined || b === undefined) return (a === undefined ? 0 : 1) - (b === undefined ? 0 : 1);
         return (files.get(a.file) ?? 0) - (files.get(b.file) ?? 0) || a.line - b.line || a.column - b.column;
       });

@@ -112,6 +112,11 @@ class OptionsReader {
     const said = this.rules.unknown?.(key, place, path, value);
     if (said === 'refused') this.ok = false;
     if (said !== undefined) return;
+    const dotted = value.kind === 'map' ? this.dottedName(key, value) : undefined;
+    if (dotted !== undefined) {
+      this.fail(place, path, `unknown key: there are no maps here, write it as one key, ${dotted}: …`);
+      return;
+    }
     const names = [...this.targets.keys(), ...(this.rules.skip ?? [])].filter((name) => !name.includes('*'));
     const meant = suggestion(key, names);
     this.fail(
@@ -119,6 +124,13 @@ class OptionsReader {
       path,
       `unknown key${meant === undefined ? `: ${this.rules.owner} has no such option` : ` — did you mean "${meant}"?`}`,
     );
+  }
+
+  /** `storage: {type: …}` for `storage.type: …`. */
+  private dottedName(key: string, map: MapNode): string | undefined {
+    return map.entries
+      .map((entry) => `${key}.${entry.key}`.toLowerCase())
+      .find((name) => this.targets.has(name));
   }
 
   private take(
@@ -141,7 +153,12 @@ class OptionsReader {
     for (const [index, item] of items.entries()) {
       const itemPath = items === (value as { items?: unknown }).items ? `${path}[${index}]` : path;
       if (item.kind !== 'scalar') {
-        this.fail(item.place, itemPath, wrongShape(item, spec, item === value), spec.secret);
+        const dotted = item.kind === 'map' ? this.dottedName(key, item) : undefined;
+        const message =
+          dotted === undefined
+            ? wrongShape(item, spec, item === value)
+            : `one value is expected here, and this is a map: write it as one key, ${dotted}: …`;
+        this.fail(item.place, itemPath, message, spec.secret);
       } else if (item.unknown) {
         this.ok = false;
         this.unread.add(key);

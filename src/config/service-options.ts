@@ -38,7 +38,9 @@ export const serviceOptions = {
     .default(5)
     .describe('Failed retries within hc_period that are too many.'),
   hc_period: time().default(60).describe('Period of the health check.'),
-  hot_reload: boolean().default(true).describe('Reloading by SIGHUP and API; in Fluent Bit it is off by default.'),
+  hot_reload: boolean()
+    .default(true)
+    .describe('Reloading by SIGHUP and API; in Fluent Bit it is off by default.'),
 
   'scheduler.base': time().default(1).describe('Shortest wait before a retry.'),
   'scheduler.cap': time().default(30).describe('Longest wait before a retry.'),

@@ -44,6 +44,11 @@ function mergeSections(
     const own = new Set<string>();
     for (const entry of node.entries) {
       const key = entry.key.toLowerCase();
+      if (key === 'parsers_file') {
+        // All of them count, wherever they stand.
+        entries.set(`${key} ${entries.size}`, { entry, depth });
+        continue;
+      }
       const other = entries.get(key);
       if (own.has(key)) {
         problems.report(entry.place, `${path}.${entry.key}`, 'the key is there twice: remove one of them');
@@ -67,11 +72,10 @@ function mergeSections(
 
 export function readService(sections: readonly Section[], problems: Problems): Service {
   const merged = mergeSections(sections, problems);
-  const empty: MapNode | undefined = merged?.node;
   const { values, written } =
-    empty === undefined || merged === undefined
+    merged === undefined
       ? { values: defaults(), written: [] }
-      : readOptions(merged as { node: MapNode; path: string }, serviceOptions, {
+      : readOptions(merged, serviceOptions, {
           problems,
           owner: 'service',
         });

@@ -3,11 +3,11 @@
  * outputs, and the sections `stream_processor`, `customs` and `upstream_servers`.
  */
 import type { Section } from './documents.ts';
-import type { Item } from './instances.ts';
+import type { Item } from './items.ts';
 import { listMaps } from './parsers.ts';
 import type { Problems } from './problem.ts';
 import { suggestion } from './suggest.ts';
-import type { ConfigNode, Located, MapNode } from './tree.ts';
+import type { Located, MapNode } from './tree.ts';
 import { describeNode, entryOf, isEmpty, quote, textOf } from './tree.ts';
 import { readBoolean } from './units.ts';
 

@@ -22,7 +22,7 @@ export function suggestion(written: string, names: Iterable<string>): string | u
     .filter(
       (name) => normal(name).includes(wanted) || (normal(name).length >= 4 && wanted.includes(normal(name))),
     )
-    .sort((a, b) => a.length - b.length)[0];
+    .toSorted((a, b) => a.length - b.length)[0];
 }
 
 /** `Read-From-Head`, `readFromHead` and `read_from_head` are the same word. */

@@ -28,7 +28,7 @@ function skipStars(pattern: string, positions: Set<number>): Set<number> {
 /** What an output or filter takes. */
 export interface Matcher {
   match: string | undefined;
-  matchRegex: Pick<RegExp, 'test'> | undefined;
+  matchRegex: RegExp | undefined;
 }
 
 /** Whether a matcher can take a tag, or a tag of a pattern. Without certainty the answer is true. */

@@ -14,7 +14,7 @@ import type { Problems } from './problem.ts';
 import type { ScalarNode } from './tree.ts';
 import { describeNode } from './tree.ts';
 
-const KINDS = ['input', 'filter', 'output', 'parser'];
+const KINDS = new Set(['input', 'filter', 'output', 'parser']);
 
 /** `.ts` from a checkout, `.js` in the package. */
 const SDK = new URL(`../plugin${extname(import.meta.url)}`, import.meta.url).href;
@@ -121,7 +121,7 @@ function isDefinition(value: unknown): value is PluginDefinition {
   const { kind, name, options, create } = value as Partial<Record<string, unknown>>;
   return (
     typeof kind === 'string' &&
-    KINDS.includes(kind) &&
+    KINDS.has(kind) &&
     typeof name === 'string' &&
     typeof options === 'object' &&
     options !== null &&

@@ -1,6 +1,6 @@
 /** YAML text → tree. Hostile text (alias bombs, loops, endless nesting) ends in a problem. */
 import { isAlias, isMap, isScalar, isSeq, parseDocument } from 'yaml';
-import type { Document, Node, Pair, ParsedNode, YAMLMap } from 'yaml';
+import type { Document, Node, ParsedNode, YAMLMap } from 'yaml';
 import type { Problems } from './problem.ts';
 import type { SourceText } from './source-text.ts';
 import type { ConfigNode, ListNode, MapEntry, MapNode } from './tree.ts';
@@ -14,6 +14,10 @@ const MAX_DEPTH = 64;
 const CLASSIC =
   /^\s*(?:\[(?:SERVICE|INPUT|FILTER|OUTPUT|CUSTOM|PARSER|MULTILINE_PARSER)\]\s*$|@(?:INCLUDE|SET)\s)/im;
 
+/** What word processors make of spaces and quotes, where YAML wants the plain ones. */
+const TYPOGRAPHIC =
+  /^[ \t]*(?:- *)?[\u00a0\u202f\u3000]|^[ \t]*(?:- +)?[\w.]+:(?:[\u00a0\u202f\u3000]| +[\u2018\u2019\u201c\u201d\u201e])/m;
+
 /** The document's tree; undefined when there is none, with a problem unless the file is empty. */
 export function readYaml(source: SourceText, problems: Problems): ConfigNode | undefined {
   const classic = CLASSIC.exec(source.text);
@@ -24,6 +28,15 @@ export function readYaml(source: SourceText, problems: Problems): ConfigNode | u
       '',
       "this is Fluent Bit's classic format, Tailrace reads its YAML format: write the sections as YAML (service:, pipeline: with inputs, filters and outputs)",
     );
+    return undefined;
+  }
+  const typographic = TYPOGRAPHIC.exec(source.text);
+  if (typographic !== null) {
+    const offset = typographic.index + typographic[0].length - 1;
+    const what = /[\u00a0\u202f\u3000]$/.test(typographic[0])
+      ? 'a no-break space stands here, which is no space for YAML: write an ordinary one'
+      : 'a typographic quote begins here, which is no quote for YAML: write \' or "';
+    problems.report({ source, offset }, '', what);
     return undefined;
   }
   let document: Document.Parsed;
@@ -134,7 +147,7 @@ class TreeBuilder {
   private convertMap(node: YAMLMap, offset: number, depth: number): MapNode {
     const entries: MapEntry[] = [];
     const merged: MapEntry[] = [];
-    for (const { key, value } of node.items as Pair[]) {
+    for (const { key, value } of node.items) {
       const keyOffset = offsetOf(key) ?? offset;
       if (!isScalar(key)) {
         this.problems.report(

@@ -37,7 +37,8 @@ function explain(
   const { line, column } = source.position(offset);
   const text = source.line(line) ?? '';
   const character = source.text[offset] ?? '';
-  switch (code) {
+  const kind: string = code;
+  switch (kind) {
     case 'TAB_AS_INDENT':
       return { offset, message: 'the line is indented with a tab: YAML wants spaces' };
     case 'BAD_ALIAS':
@@ -99,7 +100,7 @@ function explain(
         return { offset, message: "inside { } or [ ] a variable must stand in quotes, '${NAME}'" };
       }
       const value = text.slice(0, column - 1);
-      const quoted = /[:\-]\s+(['"])/.exec(value)?.[1];
+      const quoted = /[:-]\s+(['"])/.exec(value)?.[1];
       if (quoted !== undefined) {
         const hint =
           quoted === "'"
@@ -107,17 +108,17 @@ function explain(
             : 'a quote within double quotes is written \\"';
         return { offset, message: `there is text behind the closing quote: ${hint}` };
       }
-      if (/[:\-]\s+\[/.test(value))
+      if (/[:-]\s+\[/.test(value))
         return {
           offset,
           message: `a value that begins with [ is a list in YAML, and there is text behind its end: if it is text (a regular expression), ${QUOTE_IT}`,
         };
-      if (/[:\-]\s+\{/.test(value))
+      if (/[:-]\s+\{/.test(value))
         return {
           offset,
           message: `a value that begins with { is a map in YAML, and there is text behind its end: if it is text, ${QUOTE_IT}`,
         };
-      if (/[:\-]\s+[|>]/.test(value) || character === '>' || character === '|') {
+      if (/[:-]\s+[|>]/.test(value) || character === '>' || character === '|') {
         return {
           offset,
           message: `| and > begin a block of text on the following lines: if the value is one line, ${QUOTE_IT}`,
@@ -125,6 +126,8 @@ function explain(
       }
       break;
     }
+    default:
+      break;
   }
   return {
     offset,

@@ -44,7 +44,9 @@ export function single(code: number): CodeSet {
 
 /** The set of the characters of a text. */
 export function charactersOf(text: string): CodeSet {
-  return codeSet([...text].map((character) => [character.codePointAt(0) ?? 0, character.codePointAt(0) ?? 0]));
+  return codeSet(
+    [...text].map((character) => [character.codePointAt(0) ?? 0, character.codePointAt(0) ?? 0]),
+  );
 }
 
 export function union(...sets: readonly CodeSet[]): CodeSet {

@@ -20,45 +20,47 @@ export class MemberCutter {
   value = '';
   /** The object's text without the member. Valid JSON exactly if the whole was. */
   rest = '';
-  private readonly quotedKey: string;
+  /** The key as written, with its closing quote: a search that begins with a quote would stop at each. */
+  private readonly needle: string;
 
   constructor(key: string) {
-    this.quotedKey = JSON.stringify(key);
+    this.needle = JSON.stringify(key).slice(1);
   }
 
   /**
-   * Looks for the member. False when it is not there, there twice, or written in a way that wants a real parser (escapes, a
-   * value that is no text): parse the text instead. A second member whose key is written with escapes is not seen: look for the
-   * key in what `rest` parses to.
+   * Looks for the member. False when it is not there, or is written in a way that wants a real parser (escapes, a value that is no
+   * text): parse the text instead. Only the first such member is cut: look for the key in what `rest` parses to.
    */
   cut(text: string): boolean {
-    const { quotedKey } = this;
-    let found = -1;
+    const { needle } = this;
     let depth = 0;
     let scanned = 0;
-    for (let at = text.indexOf(quotedKey); at !== -1; at = text.indexOf(quotedKey, at + 1)) {
-      if (at === 0 || text.charCodeAt(at - 1) === BACKSLASH) continue;
-      if (text.charCodeAt(skipBlank(text, at + quotedKey.length)) !== COLON) continue;
-      depth = depthAt(text, scanned, at, depth);
-      scanned = at;
-      if (depth !== 1) continue;
-      if (found !== -1) return false;
-      found = at;
+    for (let found = text.indexOf(needle); found !== -1; found = text.indexOf(needle, found + 1)) {
+      const key = found - 1;
+      if (key < 1 || text.charCodeAt(key) !== QUOTE || text.charCodeAt(key - 1) === BACKSLASH) continue;
+      const colon = skipBlank(text, found + needle.length);
+      if (text.charCodeAt(colon) !== COLON) continue;
+      const value = skipBlank(text, colon + 1);
+      const end = text.charCodeAt(value) === QUOTE ? text.indexOf('"', value + 1) : -1;
+      const before = skipBlankBack(text, key - 1);
+      // The first member, and one that the last bracket follows, are of the outermost object without counting.
+      if (before !== 0 && (end === -1 || skipBlank(text, end + 1) !== text.length - 1)) {
+        depth = depthAt(text, scanned, key, depth);
+        scanned = key;
+        if (depth !== 1) continue;
+      }
+      return end !== -1 && this.cutAt(text, { before, key, value, end });
     }
-    return found !== -1 && this.cutAt(text, found);
+    return false;
   }
 
-  private cutAt(text: string, key: number): boolean {
-    const value = skipBlank(text, skipBlank(text, key + this.quotedKey.length) + 1);
-    if (text.charCodeAt(value) !== QUOTE) return false;
-    const end = text.indexOf('"', value + 1);
-    if (end === -1) return false;
-    this.value = text.slice(value + 1, end);
+  private cutAt(text: string, at: { before: number; key: number; value: number; end: number }): boolean {
+    const { before, key } = at;
+    this.value = text.slice(at.value + 1, at.end);
     if (this.value.includes('\\')) return false;
-    const before = skipBlankBack(text, key - 1);
-    const after = skipBlank(text, end + 1);
     const opener = text.charCodeAt(before);
     if (opener !== OPEN && opener !== COMMA) return false;
+    const after = skipBlank(text, at.end + 1);
     if (text.charCodeAt(after) === COMMA) {
       const next = skipBlank(text, after + 1);
       if (text.charCodeAt(next) !== QUOTE) return false;

@@ -45,7 +45,10 @@ function member(scanner: Scanner, start: number, ignoreCase: boolean, depth: num
   const highAt = scanner.at;
   const high = element(scanner, start, ignoreCase, depth);
   if (typeof high !== 'number') {
-    return scanner.fail('a range goes from one character to another; write "\\-" for the hyphen itself', highAt);
+    return scanner.fail(
+      'a range goes from one character to another; write "\\-" for the hyphen itself',
+      highAt,
+    );
   }
   if (high < low) scanner.fail('this range goes backwards', at);
   return [low, high];

@@ -63,7 +63,8 @@ class Reader {
 
   read(): RegexTree {
     const root = this.choice();
-    if (!this.scanner.done) this.fail('")" closes a group that was not opened; write "\\)" for the character');
+    if (!this.scanner.done)
+      this.fail('")" closes a group that was not opened; write "\\)" for the character');
     for (const reference of this.references) this.resolve(reference);
     return { root, names: this.names };
   }
@@ -76,7 +77,8 @@ class Reader {
     if (/^\d+$/.test(name)) {
       if (this.named) this.fail('a reference by number does not go with named groups; use "\\k<name>"', at);
       node.index = Number(name);
-      if (node.index < 1 || node.index > this.names.length) this.fail(`there is no group ${name} to refer to`, at);
+      if (node.index < 1 || node.index > this.names.length)
+        this.fail(`there is no group ${name} to refer to`, at);
       return;
     }
     const index = this.names.indexOf(name);
@@ -135,7 +137,10 @@ class Reader {
       case '*':
       case '+':
       case '?':
-        return this.fail(`"${character}" has nothing to repeat; write "\\${character}" for the character`, start);
+        return this.fail(
+          `"${character}" has nothing to repeat; write "\\${character}" for the character`,
+          start,
+        );
       default:
         if (character === '{' && this.interval(start) !== undefined) {
           this.fail('the repeat count "{…}" has nothing to repeat; write "\\{" for the character', start);
@@ -193,7 +198,8 @@ class Reader {
     const min = low === undefined ? 0 : Number(low);
     let max = only === undefined ? min : Number(only);
     if (comma !== undefined) max = high === '' ? Infinity : Number(high);
-    if (min > 100_000 || (max > 100_000 && max !== Infinity)) this.fail('the repeat count is above 100000', at);
+    if (min > 100_000 || (max > 100_000 && max !== Infinity))
+      this.fail('the repeat count is above 100000', at);
     return { min, max, length: text.length };
   }
 
@@ -230,7 +236,10 @@ class Reader {
     if (named !== null) {
       const name = named[1] ?? named[2] ?? '';
       if (!/^[\p{L}\p{M}_][\p{L}\p{M}\p{N}_]*$/u.test(name)) {
-        this.fail(`"${name}" is no name for a group: letters, digits and "_" are, not beginning with a digit`, start);
+        this.fail(
+          `"${name}" is no name for a group: letters, digits and "_" are, not beginning with a digit`,
+          start,
+        );
       }
       scanner.at += named[0].length;
       return this.capture(name, start);
@@ -281,7 +290,8 @@ class Reader {
 
   private escape(start: number): RegexNode {
     const { scanner } = this;
-    if (scanner.done) this.fail('the expression ends in a single "\\"; write "\\\\" for the character', start);
+    if (scanner.done)
+      this.fail('the expression ends in a single "\\"; write "\\\\" for the character', start);
     const letter = scanner.peek();
     const refused = REFUSED_ESCAPES[letter];
     if (refused !== undefined && Object.hasOwn(REFUSED_ESCAPES, letter)) this.fail(refused, start);
@@ -317,7 +327,10 @@ class Reader {
     if (found === null) this.fail('"\\k" needs the name of a group: "\\k<name>"', start);
     const name = found[1] ?? found[2] ?? '';
     if (/^-/.test(name) || /.[+-]\d+$/.test(name)) {
-      this.fail('a reference relative to its place or with a level cannot be translated; use the name alone', start);
+      this.fail(
+        'a reference relative to its place or with a level cannot be translated; use the name alone',
+        start,
+      );
     }
     scanner.at += found[0].length;
     return this.reference(name, start);

@@ -109,7 +109,8 @@ export class Scanner {
   private controlled(start: number): number {
     const found = this.match(/(?:c|C-)([\x21-\x7e])/y, this.at);
     if (found === null) this.fail('a control character is written "\\cA" or "\\C-A"', start);
-    if (found[1] === '\\') this.fail('a control character of an escape is not supported; write "\\x{…}"', start);
+    if (found[1] === '\\')
+      this.fail('a control character of an escape is not supported; write "\\x{…}"', start);
     this.at += found[0].length;
     return found[1] === '?' ? 0x7f : (found[1]?.charCodeAt(0) ?? 0) & 0x1f;
   }

@@ -89,7 +89,10 @@ export function translateRegex(pattern: string): TranslatedRegex {
     return new TranslatedRegex({ ...written, groups: tree.names });
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    throw new RegexSyntaxError(`The expression is too large for the regular expression engine: ${error.message}.`, 0);
+    throw new RegexSyntaxError(
+      `The expression is too large for the regular expression engine: ${error.message}.`,
+      0,
+    );
   }
 }
 

@@ -53,5 +53,7 @@ export function unquoteMysql(text: string): string {
   if (text.length < 2 || (quote !== "'" && quote !== '"') || !text.endsWith(quote)) return text;
   return text
     .slice(1, -1)
-    .replaceAll(/\\([^])/g, (_, letter: string) => (Object.hasOwn(MYSQL, letter) ? MYSQL[letter] as string : letter));
+    .replaceAll(/\\([^])/g, (_, letter: string) =>
+      Object.hasOwn(MYSQL, letter) ? (MYSQL[letter] as string) : letter,
+    );
 }

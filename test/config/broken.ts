@@ -18,7 +18,7 @@ export function brokenFiles(directory: string): string[] {
   return readdirSync(directory)
     .filter((name) => name.endsWith('.expect.json'))
     .map((name) => name.replace(/\.expect\.json$/, ''))
-    .sort();
+    .toSorted();
 }
 
 export function load(file: string, env: Record<string, string> = {}): ReturnType<typeof loadConfig> {

@@ -63,7 +63,7 @@ describe('options', () => {
     const reading = secret().spec.read(['hunter2']);
     expect(reading.ok && reading.value.reveal()).toBe('hunter2');
     expect(JSON.stringify(reading)).not.toContain('hunter2');
-    expect(`${reading.ok ? reading.value : ''}`).toBe('***');
+    expect(String(reading.ok ? reading.value : '')).toBe('***');
   });
 
   it('what is ignored says why', () => {

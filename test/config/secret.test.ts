@@ -6,7 +6,6 @@ it('a secret is shown nowhere and given out by name', () => {
   const secret = new Secret('hunter2');
   const shown = [
     String(secret),
-    `${secret}`,
     JSON.stringify({ secret }),
     inspect({ secret }),
     inspect(secret, { showHidden: true }),

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { canTake, patternsMeet } from '../../src/config/tags.ts';
 import { matchesPattern } from '../../src/routing/match.ts';
@@ -20,19 +20,18 @@ describe('patterns', () => {
   it('a text meets exactly the patterns that match it', () => {
     const text = fc.string({ unit: fc.constantFrom('a', 'b', '.'), maxLength: 8 });
     const pattern = fc.string({ unit: fc.constantFrom('a', 'b', '.', '*'), maxLength: 8 });
-    fc.assert(fc.property(pattern, text, (a, b) => patternsMeet(a, b) === matchesPattern(a, b)));
+    const property = fc.property(pattern, text, (a, b) => patternsMeet(a, b) === matchesPattern(a, b));
+    expect(fc.check(property)).toMatchObject({ failed: false });
   });
 
   it('two patterns that match one text meet', () => {
     const pattern = fc.string({ unit: fc.constantFrom('a', 'b', '*'), maxLength: 6 });
     const text = fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: 8 });
-    fc.assert(
-      fc.property(pattern, pattern, text, (a, b, t) => {
-        fc.pre(matchesPattern(a, t) && matchesPattern(b, t));
-        return patternsMeet(a, b);
-      }),
-      { numRuns: 300 },
-    );
+    const property = fc.property(pattern, pattern, text, (a, b, t) => {
+      fc.pre(matchesPattern(a, t) && matchesPattern(b, t));
+      return patternsMeet(a, b);
+    });
+    expect(fc.check(property, { numRuns: 300 })).toMatchObject({ failed: false });
   });
 });
 

@@ -92,7 +92,8 @@ describe('HttpClient', () => {
     try {
       started = await server(undefined, { host: '::1' });
     } catch {
-      return test.skip('there is no IPv6 here');
+      test.skip('there is no IPv6 here');
+      return;
     }
     await post(await client({ port: started.port, host: '::1' }));
     expect(started.requests[0]?.headers.host).toBe(`[::1]:${started.port}`);

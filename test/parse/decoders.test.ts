@@ -22,17 +22,41 @@ describe('compileDecoders', () => {
     ['nothing to unescape', ['escaped log'], [], 'plain', false],
     ['unescaped', ['ESCAPED log'], [], String.raw`a\nb`, { log: 'a\nb', k: 1 }],
     ['unescaped, but not beside', [], ['escaped log'], String.raw`a\nb`, false],
-    ['one after the other', ['escaped log do_next', 'json log'], [], String.raw`{\"a\":1}`, { log: { a: 1 }, k: 1 }],
+    [
+      'one after the other',
+      ['escaped log do_next', 'json log'],
+      [],
+      String.raw`{\"a\":1}`,
+      { log: { a: 1 }, k: 1 },
+    ],
     ['only the first', ['escaped log', 'json log'], [], String.raw`{\"a\":1}`, { log: '{"a":1}', k: 1 }],
-    ['the next if the first fails', ['json log try_next', 'escaped log'], [], String.raw`a\tb`, { log: 'a\tb', k: 1 }],
+    [
+      'the next if the first fails',
+      ['json log try_next', 'escaped log'],
+      [],
+      String.raw`a\tb`,
+      { log: 'a\tb', k: 1 },
+    ],
     ['not the next if it does not fail', ['escaped log try_next', 'json log'], [], '{"a":1}', false],
     ['not the next without a word', ['json log', 'escaped log'], [], String.raw`a\tb`, false],
-    ['unescaped, then beside', [], ['escaped log do_next', 'json log'], String.raw`{\"a\":1}`, {
-      log: String.raw`{\"a\":1}`,
-      k: 1,
-      a: 1,
-    }],
-    ['nothing more once it is an object', ['json log do_next', 'escaped log'], [], '{"a":1}', { log: { a: 1 }, k: 1 }],
+    [
+      'unescaped, then beside',
+      [],
+      ['escaped log do_next', 'json log'],
+      String.raw`{\"a\":1}`,
+      {
+        log: String.raw`{\"a\":1}`,
+        k: 1,
+        a: 1,
+      },
+    ],
+    [
+      'nothing more once it is an object',
+      ['json log do_next', 'escaped log'],
+      [],
+      '{"a":1}',
+      { log: { a: 1 }, k: 1 },
+    ],
   ])('%s', (_, replacing, adding, text, record) => {
     expect(decode(replacing, adding, { log: text, k: 1 })).toEqual(record);
   });
@@ -58,7 +82,10 @@ describe('checkDecoder', () => {
   it.each([
     ['json log', undefined],
     ['json log do_next', undefined],
-    ['jsn log', '"jsn" is no decoder; there are json, escaped, escaped_utf8 and mysql_quoted, followed by the field.'],
+    [
+      'jsn log',
+      '"jsn" is no decoder; there are json, escaped, escaped_utf8 and mysql_quoted, followed by the field.',
+    ],
     ['json', 'The field is missing; write "json FIELD".'],
     ['json log maybe', 'Behind the field only try_next or do_next may stand, not "maybe".'],
     ['json log do_next now', 'Behind the field only try_next or do_next may stand, not "do_next now".'],

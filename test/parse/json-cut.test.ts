@@ -18,16 +18,22 @@ describe('MemberCutter', () => {
     ['last with blanks', '{ "a" : 1 , "time" : "x" }', ['x', '{ "a" : 1 }']],
     ['behind an object', '{"o":{"p":[{}]},"time":"x"}', ['x', '{"o":{"p":[{}]}}']],
     ['behind brackets in a text', '{"o":"}]{\\"","time":"x"}', ['x', '{"o":"}]{\\""}']],
-    ['also inside an object', '{"o":{"time":"y"},"time":"x","p":{"time":"z"}}', ['x', '{"o":{"time":"y"},"p":{"time":"z"}}']],
+    [
+      'also inside an object',
+      '{"o":{"time":"y"},"time":"x","p":{"time":"z"}}',
+      ['x', '{"o":{"time":"y"},"p":{"time":"z"}}'],
+    ],
     ['also as a value', '{"a":"time","time":"x"}', ['x', '{"a":"time"}']],
-    ['also escaped in a text', String.raw`{"a":"\"time\":","b":"c\"time","time":"x"}`, [
-      'x',
-      String.raw`{"a":"\"time\":","b":"c\"time"}`,
-    ]],
+    [
+      'also escaped in a text',
+      String.raw`{"a":"\"time\":","b":"c\"time","time":"x"}`,
+      ['x', String.raw`{"a":"\"time\":","b":"c\"time"}`],
+    ],
     ['an empty value', '{"time":"","a":1}', ['', '{"a":1}']],
     ['not there', '{"a":1}', null],
     ['only inside', '{"o":{"time":"x"}}', null],
-    ['twice', '{"time":"x","time":"y"}', null],
+    ['twice: the first', '{"time":"x","time":"y"}', ['x', '{"time":"y"}']],
+    ['a longer key before', '{"a-time":"y","time":"x"}', ['x', '{"a-time":"y"}']],
     ['no text', '{"time":1}', null],
     ['a text with escapes', String.raw`{"time":"a\"b"}`, null],
     ['a text that is not closed', '{"time":"a', null],
@@ -46,7 +52,10 @@ describe('MemberCutter', () => {
 
   it('gives what parsing and leaving the key out gives', () => {
     const key = fc.constantFrom('time', 'a', '"time":', '\\"time');
-    const object = fc.dictionary(key, fc.oneof(fc.jsonValue(), fc.constantFrom('time', '"time":"x"', '{"time":"y"')));
+    const object = fc.dictionary(
+      key,
+      fc.oneof(fc.jsonValue(), fc.constantFrom('time', '"time":"x"', '{"time":"y"')),
+    );
     fc.assert(
       fc.property(object, fc.string(), fc.nat(3), fc.nat(2), (others, value, position, indent) => {
         const entries: [string, unknown][] = Object.entries(others).filter(([name]) => name !== 'time');

@@ -2,8 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { compileRecordBuilder } from '../../src/parse/record-builder.ts';
 import type { CapturedField } from '../../src/parse/record-builder.ts';
 
-const match = (...captures: (string | undefined)[]): RegExpExecArray => ['', ...captures] as unknown as RegExpExecArray;
-const fields = (...keys: string[]): CapturedField[] => keys.map((key, at) => ({ key, number: at + 1, cast: undefined }));
+const match = (...captures: (string | undefined)[]): RegExpExecArray =>
+  ['', ...captures] as unknown as RegExpExecArray;
+const fields = (...keys: string[]): CapturedField[] =>
+  keys.map((key, at) => ({ key, number: at + 1, cast: undefined }));
 
 describe('compileRecordBuilder', () => {
   it('makes a field of each capture', () => {

@@ -134,15 +134,23 @@ describe('what matches as in Ruby', () => {
     ['an alternative counts a pair as one', '^(?:.|\n){2}$', '😀\n', ['😀\n']],
     ['pairs in a range', '^[😀-😂]+$', '😁😂', ['😁😂']],
     ['pairs not in a range', '[😀-😂]', '😃', null],
-    ['pairs across first halves', '^[\u{103ff}-\u{10c01}]+$', '\u{103ff}\u{10400}\u{10800}\u{10c01}', [
+    [
+      'pairs across first halves',
+      '^[\u{103ff}-\u{10c01}]+$',
       '\u{103ff}\u{10400}\u{10800}\u{10c01}',
-    ]],
+      ['\u{103ff}\u{10400}\u{10800}\u{10c01}'],
+    ],
     ['a repeated pair', '^😀+$', '😀😀', ['😀😀']],
     ['a set beside a pair', '^[x😀]+$', 'x😀', ['x😀']],
     ['a repeated alternative', '^(?:ab|c)+$', 'abcab', ['abcab']],
     ['an alternative inside a sequence', 'a(?:b|cd)e', 'acde', ['acde']],
     ['an empty alternative', '^(?:a|)$', '', ['']],
-    ['special characters in a class', String.raw`[.^$*+?()\[\]{}|\\/-]+`, '.^$*+?()[]{}|\\/-', ['.^$*+?()[]{}|\\/-']],
+    [
+      'special characters in a class',
+      String.raw`[.^$*+?()\[\]{}|\\/-]+`,
+      '.^$*+?()[]{}|\\/-',
+      ['.^$*+?()[]{}|\\/-'],
+    ],
     ['a NUL', String.raw`\x00\0`, '\0\0', ['\0\0']],
   ])('%s', (_, pattern, text, match) => {
     expect(run(pattern, text)).toEqual(match);
@@ -216,8 +224,44 @@ describe('what is refused', () => {
 describe('for any pattern and text', () => {
   it('either refuses or runs', () => {
     const piece = fc.constantFrom(
-      ...['a', 'b', '.', '^', '$', '*', '+', '?', '(', ')', '(?:', '(?<n>', '[', ']', '[^', '-', '&&', '{2}', '{', '}', '|'],
-      ...[String.raw`\d`, String.raw`\b`, String.raw`\Z`, '(?i)', '(?=', '(?>', '++', '\\', '😀', 'é', '[[:alpha:]]', '#', '/'],
+      ...[
+        'a',
+        'b',
+        '.',
+        '^',
+        '$',
+        '*',
+        '+',
+        '?',
+        '(',
+        ')',
+        '(?:',
+        '(?<n>',
+        '[',
+        ']',
+        '[^',
+        '-',
+        '&&',
+        '{2}',
+        '{',
+        '}',
+        '|',
+      ],
+      ...[
+        String.raw`\d`,
+        String.raw`\b`,
+        String.raw`\Z`,
+        '(?i)',
+        '(?=',
+        '(?>',
+        '++',
+        '\\',
+        '😀',
+        'é',
+        '[[:alpha:]]',
+        '#',
+        '/',
+      ],
     );
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 12 }), fc.string({ unit: 'binary' }), (pieces, text) => {
@@ -234,7 +278,9 @@ describe('for any pattern and text', () => {
   it('finds a text that is written as a literal', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'grapheme' }), (text, around) => {
-        const pattern = [...text].map((character) => `\\x{${character.codePointAt(0)?.toString(16)}}`).join('');
+        const pattern = [...text]
+          .map((character) => `\\x{${character.codePointAt(0)?.toString(16)}}`)
+          .join('');
         expect(translateRegex(pattern).test(around + text + around)).toBe(true);
       }),
     );
@@ -245,7 +291,9 @@ describe('for any pattern and text', () => {
     fc.assert(
       fc.property(code, code, code, fc.boolean(), (a, b, probe, negative) => {
         const [low, high] = a < b ? [a, b] : [b, a];
-        const regex = translateRegex(`\\A[${negative ? '^' : ''}\\x{${low.toString(16)}}-\\x{${high.toString(16)}}]\\z`);
+        const regex = translateRegex(
+          `\\A[${negative ? '^' : ''}\\x{${low.toString(16)}}-\\x{${high.toString(16)}}]\\z`,
+        );
         expect(regex.test(String.fromCodePoint(probe))).toBe((probe >= low && probe <= high) !== negative);
       }),
       { numRuns: 500 },

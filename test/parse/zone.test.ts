@@ -18,7 +18,13 @@ describe('zoneOffset', () => {
     ['a name', 'America/New_York'],
   ])('of %s', (_, name) => {
     const offset = zoneOffset(name);
-    const times = ['2024-01-01T00:00', '2024-07-01T00:00', '2024-11-03T01:30', '2024-03-10T02:30', '2024-03-10T03:00'];
+    const times = [
+      '2024-01-01T00:00',
+      '2024-07-01T00:00',
+      '2024-11-03T01:30',
+      '2024-03-10T02:30',
+      '2024-03-10T03:00',
+    ];
     expect(times.map((time) => offset(at(time)) / 3600)).toEqual([-5, -4, -4, -5, -4]);
   });
 

@@ -43,9 +43,7 @@ export const decoderOptions = {
 };
 
 export const typesOption = {
-  types: string()
-    .optional()
-    .describe('field:type pairs; types are string, integer, float, bool and hex.'),
+  types: string().optional().describe('field:type pairs; types are string, integer, float, bool and hex.'),
 };
 
 /** Keys of other formats that Fluent Bit takes with every parser. */

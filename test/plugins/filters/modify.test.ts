@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import modify from '../../../plugins/filters/modify.ts';
-import { filterContract, filterProblems, runFilter } from '../../contract/filter.ts';
+import {
+  batchOf,
+  createFilter,
+  filterContract,
+  filterProblems,
+  runFilter,
+  textsOf,
+} from '../../contract/filter.ts';
 import type { Written } from '../../contract/filter.ts';
 
 filterContract(modify, [
@@ -76,9 +83,11 @@ describe('rules', () => {
   );
 
   it('copies maps so that a later change of one leaves the other', async () => {
-    const written: Written = [['copy', 'a b']];
-    const [text] = await runFilter(modify, written, [{ a: { list: [{ deep: true }] } }]);
-    expect(JSON.parse(text ?? '')).toEqual({ a: { list: [{ deep: true }] }, b: { list: [{ deep: true }] } });
+    const batch = batchOf([{ a: { list: [1] } }]);
+    await (await createFilter(modify, [['copy', 'a b']])).process(batch, 'tag');
+    const { a } = batch.edit(0) as { a: { list: number[] } };
+    a.list.push(2);
+    expect(textsOf(batch)).toEqual(['{"a":{"list":[1,2]},"b":{"list":[1]}}']);
   });
 });
 

@@ -112,6 +112,19 @@ describe('life cycle', () => {
     expect(collector.batches).toHaveLength(length);
   });
 
+  it('stops in the middle of a large sample', async () => {
+    const { collector, input, start } = await open({ copies: '6000', flush_on_startup: 'on' });
+    collector.fill();
+    await start();
+    await collector.reached(1);
+    await input.stop();
+    collector.drain();
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+    expect(collector.batches).toEqual([5000]);
+  });
+
   it('stops while it waits for the next sample', async () => {
     const { collector, input, start } = await open({ interval_sec: '3600' });
     await start();

@@ -115,9 +115,17 @@ describe('lines longer than the buffer', () => {
       [{ a: 1 }, undefined],
     ]);
     expect(
-      context.metrics.counter('tailrace_input_truncated_records_total', '').sum({ name: 'input.0' }),
+      context.metrics.counter('tailrace_input_long_lines_total', '').sum({ name: 'input.0', action: 'cut' }),
     ).toBe(2);
   });
+});
+
+it('a cut that leaves a value open does not join it to the next line', async () => {
+  const { events } = await read('["é","é",2]\n3]\n', { bufferSize: 11 });
+  expect(events.map(({ record, metadata }) => [record, metadata])).toEqual([
+    [{ log: '["é","é",' }, { truncated: true }],
+    [{ log: '3]' }, undefined],
+  ]);
 });
 
 describe('life cycle', () => {

@@ -28,7 +28,6 @@ describeOutput('stdout', async () => {
   const stream = new PassThrough();
   const pieces: Buffer[] = [];
   stream.on('data', (piece: Buffer) => pieces.push(Buffer.from(piece)));
-  const target = streamTarget(stream);
   return {
     output: outputTo(
       streamTarget(stream),
@@ -114,7 +113,7 @@ describe('colour', () => {
 
 describe('stdout in a process of its own', () => {
   /** Runs the plugin; `deliveries` records in as many attempts. The process says each outcome on stderr. */
-  const run = (deliveries: number, size: number, stdout: 'pipe' | number): ChildProcess => {
+  const run = (deliveries: number, size: number, to: 'pipe' | number): ChildProcess => {
     const root = join(import.meta.dirname, '../../..');
     const program = `
       import stdout from '${root}/plugins/outputs/stdout.ts';
@@ -128,7 +127,7 @@ describe('stdout in a process of its own', () => {
       }
     `;
     return spawn(process.execPath, ['--input-type=module-typescript', '-e', program], {
-      stdio: ['ignore', stdout, 'pipe'],
+      stdio: ['ignore', to, 'pipe'],
     });
   };
   const collect = (stream: NodeJS.ReadableStream | null): (() => string) => {

@@ -69,7 +69,10 @@ describe('json', () => {
 
   it.each([
     ['twice', '{"time":"1999","n":9007199254740993,"time":"2022-10-31T12:00:01.5"}'],
-    ['twice, once with escapes', String.raw`{"time":"1999-01-01T00:00:00.0","n":9007199254740993,"t\u0069me":"2022-10-31T12:00:01.5"}`],
+    [
+      'twice, once with escapes',
+      String.raw`{"time":"1999-01-01T00:00:00.0","n":9007199254740993,"t\u0069me":"2022-10-31T12:00:01.5"}`,
+    ],
     ['its value with escapes', String.raw`{"time":"2022-10-31T12:00:01.5\n","n":9007199254740993}`],
     ['on several lines', '{"time":"2022-10-31T12:00:01.5",\n"n":9007199254740993}'],
   ])('takes a time out that is written oddly: %s', (_, line) => {
@@ -81,13 +84,15 @@ describe('json', () => {
     });
   });
 
-  it.each(['{"time":"nonsense","a":1}', '{"time":5,"a":1}', '{"time":null}', '{"a":{"time":"2022-10-31T12:00:01.5"}}'])(
-    'leaves what is no time: %s',
-    (line) => {
-      const event = parseLine(timed, line);
-      expect(event).toMatchObject({ text: line, record: JSON.parse(line), seconds: Number.NaN });
-    },
-  );
+  it.each([
+    '{"time":"nonsense","a":1}',
+    '{"time":5,"a":1}',
+    '{"time":null}',
+    '{"a":{"time":"2022-10-31T12:00:01.5"}}',
+  ])('leaves what is no time: %s', (line) => {
+    const event = parseLine(timed, line);
+    expect(event).toMatchObject({ text: line, record: JSON.parse(line), seconds: Number.NaN });
+  });
 
   it('keeps the time where it shall', () => {
     const line = '{"a":1,"time":"2022-10-31T12:00:01.5"}';
@@ -123,7 +128,10 @@ describe('json', () => {
   });
 
   it('does what parsing, taking the key out and writing would do', () => {
-    const value = fc.oneof(fc.jsonValue(), fc.constantFrom('2022-10-31T12:00:01.5', '2022-10-31T12:00:01.25Z', 'time'));
+    const value = fc.oneof(
+      fc.jsonValue(),
+      fc.constantFrom('2022-10-31T12:00:01.5', '2022-10-31T12:00:01.25Z', 'time'),
+    );
     const key = fc.oneof(fc.constantFrom('time', 'a', '__proto__', '"'), fc.string());
     fc.assert(
       fc.property(fc.dictionary(key, value), (object) => {
@@ -133,25 +141,47 @@ describe('json', () => {
         const read = typeof time === 'string' && time.startsWith('2022-10-31T12:00:01.');
         expect(event?.seconds).toBe(read ? SECONDS : Number.NaN);
         expect(JSON.stringify(event?.record)).toBe(read ? JSON.stringify(rest) : line);
-        if (event?.text !== undefined) expect(JSON.stringify(parseExact(event.text))).toBe(JSON.stringify(event.record));
+        if (event?.text !== undefined)
+          expect(JSON.stringify(parseExact(event.text))).toBe(JSON.stringify(event.record));
       }),
       { numRuns: 500 },
     );
   });
 
   it('never throws', () => {
-    const token = fc.constantFrom('{', '}', '[', ']', ',', ':', '"time"', '"a"', '1', '"', ' ', '\\', '"2022-10-31T12:00:01.5"');
+    const token = fc.constantFrom(
+      '{',
+      '}',
+      '[',
+      ']',
+      ',',
+      ':',
+      '"time"',
+      '"a"',
+      '1',
+      '"',
+      ' ',
+      '\\',
+      '"2022-10-31T12:00:01.5"',
+    );
     fc.assert(
-      fc.property(fc.oneof(fc.string({ unit: 'binary' }), fc.array(token).map((list) => list.join(''))), (line) => {
-        let valid = true;
-        try {
-          const value = JSON.parse(line) as unknown;
-          valid = typeof value === 'object' && value !== null && !Array.isArray(value);
-        } catch {
-          valid = false;
-        }
-        for (const parser of [plain, timed, kept]) expect(parseLine(parser, line) !== undefined, line).toBe(valid);
-      }),
+      fc.property(
+        fc.oneof(
+          fc.string({ unit: 'binary' }),
+          fc.array(token).map((list) => list.join('')),
+        ),
+        (line) => {
+          let valid = true;
+          try {
+            const value = JSON.parse(line) as unknown;
+            valid = typeof value === 'object' && value !== null && !Array.isArray(value);
+          } catch {
+            valid = false;
+          }
+          for (const parser of [plain, timed, kept])
+            expect(parseLine(parser, line) !== undefined, line).toBe(valid);
+        },
+      ),
       { numRuns: 2000 },
     );
   });
@@ -160,10 +190,22 @@ describe('json', () => {
 describe('check', () => {
   it.each<[entry: Record<string, unknown>, problems: unknown[]]>([
     [{ time_key: 'time', time_format: '%s', time_offset: '+0200', time_zone: 'Europe/Rome' }, []],
-    [{ time_format: '%Q' }, [{ key: 'time_format', message: expect.stringContaining('"%Q" is no conversion') }]],
-    [{ time_offset: '2h' }, [{ key: 'time_offset', message: '"2h" is no offset from UTC; write it like +0200.' }]],
-    [{ time_zone: 'Rome' }, [{ key: 'time_zone', message: expect.stringContaining('"Rome" is no time zone') }]],
-    [{ time_key: 'time' }, [{ key: 'time_key', level: 'warning', message: expect.stringContaining('Without time_format') }]],
+    [
+      { time_format: '%Q' },
+      [{ key: 'time_format', message: expect.stringContaining('"%Q" is no conversion') }],
+    ],
+    [
+      { time_offset: '2h' },
+      [{ key: 'time_offset', message: '"2h" is no offset from UTC; write it like +0200.' }],
+    ],
+    [
+      { time_zone: 'Rome' },
+      [{ key: 'time_zone', message: expect.stringContaining('"Rome" is no time zone') }],
+    ],
+    [
+      { time_key: 'time' },
+      [{ key: 'time_key', level: 'warning', message: expect.stringContaining('Without time_format') }],
+    ],
     [
       { decode_field: ['json log', 'jsn log'], decode_field_as: 'escaped' },
       [

@@ -13,7 +13,13 @@ describe('logfmt', () => {
     ['m="open\\', { m: 'open\\' }],
     ['=x ="y" \t z=1', { x: true, y: true, z: '1' }],
     ['ключ=значение', { ключ: 'значение' }],
-    ['__proto__=1 a=2 a=3', Object.fromEntries([['__proto__', '1'], ['a', '3']])],
+    [
+      '__proto__=1 a=2 a=3',
+      Object.fromEntries([
+        ['__proto__', '1'],
+        ['a', '3'],
+      ]),
+    ],
     ['a=b=c', { a: 'b', c: true }],
   ])('%s', (line, record) => {
     expect(Object.entries(parseLine(plain, line)?.record ?? {})).toEqual(Object.entries(record as object));
@@ -56,9 +62,15 @@ describe('logfmt', () => {
 
   it('never throws', () => {
     fc.assert(
-      fc.property(fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit: fc.constantFrom('a', '=', '"', '\\', ' ') })), (line) => {
-        parseLine(plain, line);
-      }),
+      fc.property(
+        fc.oneof(
+          fc.string({ unit: 'binary' }),
+          fc.string({ unit: fc.constantFrom('a', '=', '"', '\\', ' ') }),
+        ),
+        (line) => {
+          parseLine(plain, line);
+        },
+      ),
     );
   });
 

@@ -9,7 +9,13 @@ describe('ltsv', () => {
     ['a:1\tb.c-d_e:x y\tf:', { a: '1', 'b.c-d_e': 'x y', f: '' }],
     ['a:http://x\t\tb:2\t', { a: 'http://x', b: '2' }],
     ['a:1\r', { a: '1' }],
-    ['__proto__:1\ta:1\ta:2', Object.fromEntries([['__proto__', '1'], ['a', '2']])],
+    [
+      '__proto__:1\ta:1\ta:2',
+      Object.fromEntries([
+        ['__proto__', '1'],
+        ['a', '2'],
+      ]),
+    ],
   ])('%j', (line, record) => {
     expect(Object.entries(parseLine(plain, line)?.record ?? {})).toEqual(Object.entries(record as object));
   });
@@ -50,7 +56,10 @@ describe('ltsv', () => {
   });
 
   it('never throws', () => {
-    const line = fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit: fc.constantFrom('a', ':', '\t', '\r') }));
+    const line = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.string({ unit: fc.constantFrom('a', ':', '\t', '\r') }),
+    );
     fc.assert(fc.property(line, (text) => void parseLine(plain, text)));
   });
 });

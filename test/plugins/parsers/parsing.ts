@@ -4,7 +4,14 @@ import json from '../../../plugins/parsers/json.ts';
 import logfmt from '../../../plugins/parsers/logfmt.ts';
 import ltsv from '../../../plugins/parsers/ltsv.ts';
 import regex from '../../../plugins/parsers/regex.ts';
-import type { Logger, OptionFields, OptionProblem, ParsedEvent, Parser, ParserDefinition } from '../../../src/plugin.ts';
+import type {
+  Logger,
+  OptionFields,
+  OptionProblem,
+  ParsedEvent,
+  Parser,
+  ParserDefinition,
+} from '../../../src/plugin.ts';
 
 const DEFINITIONS = { json, logfmt, ltsv, regex } as unknown as Record<string, ParserDefinition>;
 
@@ -15,7 +22,8 @@ export interface LoggedLine {
 
 /** A logger that keeps what is said. */
 export function keepingLog(lines: LoggedLine[]): Logger {
-  const keep = (fields: Record<string, unknown>, message: string): void => void lines.push({ fields, message });
+  const keep = (fields: Record<string, unknown>, message: string): void =>
+    void lines.push({ fields, message });
   const log: Logger = { error: keep, warn: keep, info: keep, debug: keep, child: () => log };
   return log;
 }
@@ -23,7 +31,8 @@ export function keepingLog(lines: LoggedLine[]): Logger {
 function readOptions(fields: OptionFields, written: Record<string, unknown>): Record<string, unknown> {
   const values: Record<string, unknown> = {};
   for (const key of Object.keys(written)) {
-    if (key !== 'name' && key !== 'format' && fields[key] === undefined) throw new Error(`Unknown key ${key}.`);
+    if (key !== 'name' && key !== 'format' && fields[key] === undefined)
+      throw new Error(`Unknown key ${key}.`);
   }
   for (const [key, option] of Object.entries(fields)) {
     const value = written[key];

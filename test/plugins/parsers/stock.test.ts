@@ -8,7 +8,16 @@ const MAC = '01:23:45:67:89:ab:cd:ef:01:23:45:67:08:00';
 const LINES: Record<string, [line: string, record: Record<string, unknown>, seconds: number]> = {
   nginx: [
     '10.0.0.1 host bob [10/Oct/2000:13:55:36 -0700] "GET /a b HTTP/1.1" 200 5 "-" "curl"',
-    { remote: '10.0.0.1', host: 'host', user: 'bob', method: 'GET', path: '/a b', code: '200', size: '5', agent: 'curl' },
+    {
+      remote: '10.0.0.1',
+      host: 'host',
+      user: 'bob',
+      method: 'GET',
+      path: '/a b',
+      code: '200',
+      size: '5',
+      agent: 'curl',
+    },
     971211336,
   ],
   'k8s-nginx-ingress': [
@@ -21,7 +30,11 @@ const LINES: Record<string, [line: string, record: Record<string, unknown>, seco
     { host: 'h', user: 'u', path: '/x', referer: 'ref', agent: 'agent' },
     971211336,
   ],
-  apache2: ['h - u [10/Oct/2000:13:55:36 -0700] "GET /x HTTP/1.0" 200 5', { path: '/x', size: '5' }, 971211336],
+  apache2: [
+    'h - u [10/Oct/2000:13:55:36 -0700] "GET /x HTTP/1.0" 200 5',
+    { path: '/x', size: '5' },
+    971211336,
+  ],
   apache_error: [
     '[Wed Oct 11 14:32:52 2000] [error] [pid 7] [client 127.0.0.1] denied',
     { time: 'Oct 11 14:32:52 2000', level: 'error', pid: '7', client: '127.0.0.1', message: 'denied' },
@@ -81,7 +94,16 @@ const LINES: Record<string, [line: string, record: Record<string, unknown>, seco
   ],
   'kmsg-netfilter-log': [
     `<6>1 2021-03-04T05:06:07.5Z fw kernel - - - [1.5] DROP IN=eth0 OUT= MAC=${MAC} SRC=1.1.1.1 DST=2.2.2.2 LEN=60 TOS=0x00 PREC=0x00 TTL=64 ID=1 DF PROTO=TCP SPT=1 DPT=22 WINDOW=5 RES=0x00 SYN URGP=0`,
-    { logprefix: 'DROP', in: 'eth0', macdst: 'cd:ef:01:23:45:67', ethtype: '08:00', proto: 'TCP', dport: '22', flag: 'SYN', urgp: '0' },
+    {
+      logprefix: 'DROP',
+      in: 'eth0',
+      macdst: 'cd:ef:01:23:45:67',
+      ethtype: '08:00',
+      proto: 'TCP',
+      dport: '22',
+      flag: 'SYN',
+      urgp: '0',
+    },
     1614834367,
   ],
 };
