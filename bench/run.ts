@@ -6,7 +6,7 @@
  * The agent runs compiled (dist/), with its state on disk as in production. Each scenario runs in turn with its loop, so that a
  * noisy machine hits both; medians are shown.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -110,15 +110,18 @@ interface Row {
 async function runAgent(scenario: Scenario, file: string): Promise<{ measured: Measurement; records: number }> {
   const directory = mkdtempSync(join(tmpdir(), 'tailrace-bench-'));
   try {
-    const measured = await measure([
-      process.execPath,
-      join(ROOT, 'bin/tailrace.js'),
-      'run',
-      '-c',
-      config(scenario, file, directory),
-      '--state-path',
-      join(directory, 'state'),
-    ]);
+    const measured = await measure(
+      [
+        process.execPath,
+        join(ROOT, 'bin/tailrace.js'),
+        'run',
+        '-c',
+        config(scenario, file, directory),
+        '--state-path',
+        join(directory, 'state'),
+      ],
+      { env: { ...process.env, TAILRACE_COMPILED: '1' } },
+    );
     if (measured.exitCode !== 0) throw new Error(`The agent ended with ${measured.exitCode}: ${measured.stderr}`);
     const delivered = /delivered ([\d,]+)/.exec(measured.stdout + measured.stderr)?.[1]?.replaceAll(',', '');
     return { measured, records: Number(delivered) };
@@ -211,6 +214,7 @@ const { values } = parseArgs({
     'fluent-bit': { type: 'string' },
   },
 });
+if (!existsSync(join(ROOT, 'dist/src/cli/main.js'))) throw new Error('Run `npm run build` first: the agent is measured compiled.');
 const only = values.only?.split(',');
 const rows: Row[] = [];
 for (const scenario of SCENARIOS) {

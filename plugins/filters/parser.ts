@@ -98,8 +98,7 @@ type Merge = ((parsed: LogRecord, old: LogRecord) => void) | undefined;
 
 function apply(batch: Batch, index: number, parsed: ParsedEvent, merge: Merge): void {
   if (!Number.isNaN(parsed.seconds)) {
-    batch.seconds[index] = parsed.seconds;
-    batch.nanos[index] = parsed.nanos;
+    batch.setTime(index, parsed.seconds, parsed.nanos);
   }
   // Both by `edit`: only then records have the exact digits of their texts.
   const old = merge === undefined ? undefined : batch.edit(index);

@@ -16,15 +16,15 @@ import { Environment } from './environment.ts';
 import { filterInstance, inputInstance, outputInstance } from './instances.ts';
 import { readItems } from './items.ts';
 import type { Item } from './items.ts';
-import { checkMultilineParsers, unknownMultilineParser } from './multiline-parsers.ts';
-import { listParsers, readParser, readParserFiles, stockItem, unknownParser } from './parsers.ts';
-import type { ParserItem, ParserSections } from './parsers.ts';
+import { checkMultilineNames, checkMultilineParsers } from './multiline-parsers.ts';
+import { listParsers, readParserFiles } from './parsers.ts';
+import type { ParserSections } from './parsers.ts';
 import { Plugins } from './plugins.ts';
 import type { Problem } from './problem.ts';
 import { Problems } from './problem.ts';
-import type { Written } from './read-options.ts';
 import { readService } from './service.ts';
 import type { Service } from './service.ts';
+import { readParsers } from './used-parsers.ts';
 import { checkLaterSections, checkStructured } from './structured.ts';
 import { entryOf, isEmpty } from './tree.ts';
 import type { Matcher } from './tags.ts';
@@ -75,12 +75,14 @@ class Loader {
       options.compileRegex ?? ((pattern) => new RegExp(pattern.replace(/^\/(.*)\/$/s, '$1')));
   }
 
-  async load(): Promise<PipelineDefinition> {
+  async load(): Promise<PipelineDefinition | undefined> {
     const { problems, options } = this;
     const sections = await this.fillVariables();
     const named = (name: SectionName): Section[] => sections.filter((section) => section.name === name);
     const service = readService(named('service'), problems);
-    const plugins = new Plugins(options.registry, await loadUserPlugins(named('plugins'), problems));
+    const errors = problems.errors;
+    const own = await loadUserPlugins(named('plugins'), problems);
+    const plugins = new Plugins(options.registry, own, problems.errors > errors);
     const parserSections: ParserSections = {
       parsers: named('parsers').map(({ node, path }) => ({ node, path, fromFile: false })),
       multiline: named('multiline_parsers'),
@@ -104,10 +106,17 @@ class Loader {
       )
         item.ok = false;
     }
-    const parsers = await this.readParsers(items, parserItems, multiline, plugins);
+    checkMultilineNames(items, multiline, problems);
+    const parsers = await readParsers({
+      items,
+      defined: parserItems,
+      plugins,
+      registry: options.registry,
+      problems,
+    });
     this.checkContext(items, matchers, service, plugins);
     const names = stateNames(items, problems);
-    if (problems.errors > 0) return undefined as never;
+    if (problems.errors > 0) return undefined;
     return this.define({ items, matchers, names, parsers, service, files: parserSections.files });
   }
 
@@ -179,56 +188,6 @@ class Loader {
     return matchers;
   }
 
-  /** Checks that named parsers are there; reads all that are defined, and the stock parsers that are named. */
-  private async readParsers(
-    items: readonly Item[],
-    defined: Map<string, ParserItem>,
-    multiline: ReadonlySet<string>,
-    plugins: Plugins,
-  ): Promise<ParserInstance[]> {
-    const { problems } = this;
-    const stock = (await this.options.registry.stockParsers?.()) ?? [];
-    const names = [...defined.keys(), ...stock.map(({ name }) => name)];
-    const wanted = new Set<string>();
-    for (const item of items) {
-      for (const { name, written } of namedParsers(item)) {
-        if (names.includes(name)) wanted.add(name);
-        else problems.report(written.node.place, written.path, unknownParser(name, names));
-      }
-      const entry = entryOf(item.node, 'multiline.parser');
-      const values =
-        entry?.value.kind === 'list' ? entry.value.items : entry === undefined ? [] : [entry.value];
-      for (const value of values) {
-        if (value.kind !== 'scalar') continue;
-        for (const name of splitNames(value.text)) {
-          if (!multiline.has(name))
-            problems.report(
-              value.place,
-              `${item.path}.multiline.parser`,
-              unknownMultilineParser(name, multiline),
-            );
-        }
-      }
-    }
-    const parsers: ParserInstance[] = [];
-    for (const item of defined.values()) {
-      // A file full of parsers of which one is wrong and not used runs as well without it.
-      const own = new Problems();
-      const parser = await readParser(item, plugins, own);
-      if (parser !== undefined) parsers.push(parser);
-      for (const problem of own.list) {
-        if (item.fromFile && !wanted.has(item.name) && problem.level === 'error') problem.level = 'warning';
-        problems.list.push(problem);
-      }
-    }
-    for (const parser of stock) {
-      if (!wanted.has(parser.name) || defined.has(parser.name)) continue;
-      const read = await readParser(stockItem(parser), plugins, problems);
-      if (read !== undefined) parsers.push(read);
-    }
-    return parsers;
-  }
-
   private checkContext(
     items: readonly Item[],
     matchers: ReadonlyMap<Item, Matcher>,
@@ -264,25 +223,4 @@ class Loader {
       outputs: of('output').map((item) => outputInstance(item, nameOf(item), regex(item))),
     };
   }
-}
-
-/** The parsers that an instance names in its options. */
-function namedParsers({ definition, written }: Item): { name: string; written: Written }[] {
-  const keys =
-    definition !== undefined && 'parserOptions' in definition ? (definition.parserOptions ?? []) : [];
-  return written
-    .filter(({ key }) => keys.includes(key))
-    .flatMap((one) =>
-      (definition?.options[one.key]?.spec.type === 'list'
-        ? splitNames(one.node.text)
-        : [one.node.text.trim()]
-      ).map((name) => ({ name, written: one })),
-    );
-}
-
-function splitNames(text: string): string[] {
-  return text
-    .split(',')
-    .map((name) => name.trim())
-    .filter((name) => name !== '');
 }

@@ -4,13 +4,15 @@
  */
 import type { OptionFields } from './options.ts';
 import { boolean, enumOf, integer, string } from './options.ts';
+import type { Item } from './items.ts';
 import { listMaps } from './parsers.ts';
 import type { Problems } from './problem.ts';
 import { readOptions } from './read-options.ts';
 import { describeRegexError, placeOfRegexError } from './regex-error.ts';
 import { suggestion } from './suggest.ts';
 import type { Located, MapNode } from './tree.ts';
-import { describeNode, entryOf, quote, quoteText } from './tree.ts';
+import { describeNode, entryOf, quote, quoteText, splitNames } from './tree.ts';
+import { readBoolean } from './units.ts';
 
 const BUILT_IN = ['docker', 'cri', 'go', 'java', 'python', 'ruby'];
 
@@ -113,8 +115,25 @@ function checkRules({ node, path }: Located<MapNode>, compileRegex: CompileRegex
     );
 }
 
-/** What to say of a multiline parser that is not there. */
-export function unknownMultilineParser(name: string, names: Iterable<string>): string {
+/** Checks the names in `multiline.parser`, whatever else is to say of that key. */
+export function checkMultilineNames(
+  items: readonly Item[],
+  names: ReadonlySet<string>,
+  problems: Problems,
+): void {
+  for (const { node, path } of items) {
+    const value = entryOf(node, 'multiline.parser')?.value;
+    for (const one of value?.kind === 'list' ? value.items : [value]) {
+      if (one?.kind !== 'scalar' || readBoolean(one.text).ok) continue;
+      for (const name of splitNames(one.text)) {
+        if (!names.has(name))
+          problems.report(one.place, `${path}.multiline.parser`, unknownName(name, names));
+      }
+    }
+  }
+}
+
+function unknownName(name: string, names: Iterable<string>): string {
   const meant = suggestion(name, names);
   return `there is no multiline parser ${quoteText(name)}${meant === undefined ? ': define it under multiline_parsers' : ` — did you mean "${meant}"?`}`;
 }

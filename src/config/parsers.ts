@@ -10,7 +10,6 @@ import { readOptions } from './read-options.ts';
 import type { Written } from './read-options.ts';
 import type { Place } from './source-text.ts';
 import { SourceText } from './source-text.ts';
-import { suggestion } from './suggest.ts';
 import type { ConfigNode, Located, MapNode } from './tree.ts';
 import { describeNode, entryOf, quoteText, textOf } from './tree.ts';
 import { checkPlugin } from './check-plugin.ts';
@@ -234,10 +233,4 @@ export function stockItem(stock: StockParser): ParserItem {
     namePlace: place,
     fromFile: true,
   };
-}
-
-/** What to say of a parser that is not there. */
-export function unknownParser(name: string, names: Iterable<string>): string {
-  const meant = suggestion(name, names);
-  return `there is no parser ${quoteText(name)}${meant === undefined ? ': define it under parsers, or in a parsers_file' : ` — did you mean "${meant}"?`}`;
 }

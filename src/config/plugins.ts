@@ -14,8 +14,12 @@ export class Plugins {
   private readonly registry: PluginRegistry;
   private readonly own = new Map<string, PluginDefinition>();
 
-  constructor(registry: PluginRegistry, own: readonly PluginDefinition[]) {
+  /** A module could not be loaded, which has been reported: a name that is missing may be from there. */
+  private readonly incomplete: boolean;
+
+  constructor(registry: PluginRegistry, own: readonly PluginDefinition[], incomplete: boolean) {
     this.registry = registry;
+    this.incomplete = incomplete;
     for (const definition of own) {
       for (const name of [definition.name, ...(definition.aliases ?? [])])
         this.own.set(`${definition.kind} ${name.toLowerCase()}`, definition);
@@ -39,7 +43,7 @@ export class Plugins {
     const wanted = name.node.text.trim().toLowerCase();
     const definition = await this.load(kind, wanted, name, problems);
     if (definition === 'broken') return undefined;
-    if (definition === undefined)
+    if (definition === undefined && !this.incomplete)
       problems.report(name.node.place, name.path, this.explainMissing(kind, name.node));
     return definition as DefinitionOf<K> | undefined;
   }

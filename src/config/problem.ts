@@ -71,7 +71,11 @@ export class Problems {
       })
       .toSorted(({ position: a }, { position: b }) => {
         if (a === undefined || b === undefined) return (a === undefined ? 0 : 1) - (b === undefined ? 0 : 1);
-        return (files.get(a.file) ?? 0) - (files.get(b.file) ?? 0) || a.line - b.line || a.column - b.column;
+        return (
+          (files.get(a.file) ?? read.length) - (files.get(b.file) ?? read.length) ||
+          a.line - b.line ||
+          a.column - b.column
+        );
       });
   }
 }

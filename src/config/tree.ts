@@ -79,3 +79,11 @@ export function quote(node: ScalarNode, secret = false): string {
 export function quoteText(text: string): string {
   return `"${text.length > SHOWN_LENGTH ? `${text.slice(0, SHOWN_LENGTH)}…` : text}"`;
 }
+
+/** The names in `a, b`. */
+export function splitNames(text: string): string[] {
+  return text
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+}

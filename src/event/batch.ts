@@ -33,15 +33,11 @@ export interface ParsedEvent {
   nanos: number;
 }
 
+/** Slots of a new batch; it grows as needed. */
+const CAPACITY = 64;
+
 export class Batch {
   length = 0;
-  /** Unix seconds. */
-  readonly seconds: number[] = [];
-  /** 0 to 999,999,999. */
-  readonly nanos: number[] = [];
-  /** Origin of each event in its source, bytes relative to `base`: first byte, and the first byte after it (terminator included). */
-  readonly starts: number[] = [];
-  readonly stops: number[] = [];
   /** Name of the input that the events came from; set by the pipeline, taken over by filters that make batches. */
   input = '';
   /** The source that the origins speak of; absent where nothing can be read again. */
@@ -51,17 +47,61 @@ export class Batch {
   /** Metadata of single events; most batches have none. */
   metadata: (LogRecord | undefined)[] | undefined;
 
-  private readonly texts: (string | undefined)[] = [];
-  private readonly records: (LogRecord | undefined)[] = [];
+  private secondsColumn = new Float64Array(CAPACITY);
+  private nanosColumn = new Int32Array(CAPACITY);
+  private startsColumn = new Int32Array(CAPACITY);
+  private stopsColumn = new Int32Array(CAPACITY);
+  /** Where the text of a raw line lies; unused for records. */
+  private textStarts = new Int32Array(0);
+  private textStops = new Int32Array(0);
+  private texts: (string | undefined)[] = [];
+  private records: (LogRecord | undefined)[] = [];
   private lineKey: string | undefined;
   private lineText: LineText | undefined;
-  private readonly textStarts: number[] = [];
-  private readonly textStops: number[] = [];
+
+  /** Unix seconds. A view: `setTime` changes it. */
+  get seconds(): Float64Array {
+    return this.secondsColumn.subarray(0, this.length);
+  }
+
+  /** 0 to 999,999,999. */
+  get nanos(): Int32Array {
+    return this.nanosColumn.subarray(0, this.length);
+  }
+
+  /** Origin of each event in its source, relative to `base`: its first byte. */
+  get starts(): Int32Array {
+    return this.startsColumn.subarray(0, this.length);
+  }
+
+  /** The first byte behind each event, its terminator included, relative to `base`. */
+  get stops(): Int32Array {
+    return this.stopsColumn.subarray(0, this.length);
+  }
+
+  setTime(index: number, seconds: number, nanos: number): void {
+    this.secondsColumn[index] = seconds;
+    this.nanosColumn[index] = nanos;
+  }
+
+  /** Empties the batch for new events, and keeps its memory. Only its maker may do so, once `emit` has returned. */
+  reset(): void {
+    this.length = 0;
+    this.metadata = undefined;
+    if (this.records.length > 0) {
+      this.records = [];
+      this.texts = [];
+    }
+  }
 
   /** Makes this a batch that can take raw lines; `key` is the one that they stand under. */
   useLines(key: string, text: LineText): void {
     this.lineKey = key;
     this.lineText = text;
+    if (this.textStarts.length === 0) {
+      this.textStarts = new Int32Array(this.startsColumn.length);
+      this.textStops = new Int32Array(this.startsColumn.length);
+    }
   }
 
   /** Appends a raw line whose text lies between two offsets of the line text. */
@@ -73,12 +113,12 @@ export class Batch {
     start: number,
     stop: number,
   ): void {
-    this.textStarts[this.length] = textStart;
-    this.textStops[this.length] = textStop;
-    this.push(undefined, undefined, seconds, nanos, start, stop);
+    const index = this.take(seconds, nanos, start, stop);
+    this.textStarts[index] = textStart;
+    this.textStops[index] = textStop;
   }
 
-  /** Appends a record. `text` is its JSON on one line, if known; dropped when it holds a line break. */
+  /** Appends a record. `text` is its JSON on one line, if known. */
   push(
     record: LogRecord | undefined,
     text: string | undefined,
@@ -87,18 +127,50 @@ export class Batch {
     start = 0,
     stop = 0,
   ): void {
-    this.records.push(record);
-    this.texts.push(text);
-    this.seconds.push(seconds);
-    this.nanos.push(nanos);
-    this.starts.push(start);
-    this.stops.push(stop);
-    this.length++;
+    const index = this.take(seconds, nanos, start, stop);
+    this.keep(index, record, text);
+  }
+
+  private take(seconds: number, nanos: number, start: number, stop: number): number {
+    const index = this.length;
+    if (index === this.startsColumn.length) this.grow();
+    this.secondsColumn[index] = seconds;
+    this.nanosColumn[index] = nanos;
+    this.startsColumn[index] = start;
+    this.stopsColumn[index] = stop;
+    this.length = index + 1;
+    return index;
+  }
+
+  private grow(): void {
+    const capacity = this.startsColumn.length * 4;
+    this.secondsColumn = grown(this.secondsColumn, new Float64Array(capacity));
+    this.nanosColumn = grown(this.nanosColumn, new Int32Array(capacity));
+    this.startsColumn = grown(this.startsColumn, new Int32Array(capacity));
+    this.stopsColumn = grown(this.stopsColumn, new Int32Array(capacity));
+    if (this.textStarts.length > 0) {
+      this.textStarts = grown(this.textStarts, new Int32Array(capacity));
+      this.textStops = grown(this.textStops, new Int32Array(capacity));
+    }
   }
 
   /** The record, to read. Changing it does not change the batch: see {@link edit} and {@link set}. */
   record(index: number): LogRecord {
-    return this.records[index] ?? (this.records[index] = this.decode(index));
+    const known = this.records[index];
+    if (known !== undefined) return known;
+    const record = this.decode(index);
+    this.keep(index, record, this.texts[index]);
+    return record;
+  }
+
+  /** Stores what is known of a slot; slots in front of it that have no entry get one. */
+  private keep(index: number, record: LogRecord | undefined, text: string | undefined): void {
+    while (this.records.length < index) {
+      this.records.push(undefined);
+      this.texts.push(undefined);
+    }
+    this.records[index] = record;
+    this.texts[index] = text;
   }
 
   private decode(index: number): LogRecord {
@@ -139,8 +211,7 @@ export class Batch {
 
   /** Replaces the record. */
   replace(index: number, record: LogRecord, text?: string): void {
-    this.records[index] = record;
-    this.texts[index] = text;
+    this.keep(index, record, text);
   }
 
   /**
@@ -184,27 +255,15 @@ export class Batch {
     return gone;
   }
 
-  private columns(): unknown[][] {
-    const columns: unknown[][] = [
-      this.records,
-      this.texts,
-      this.seconds,
-      this.nanos,
-      this.starts,
-      this.stops,
-    ];
-    if (this.metadata !== undefined) columns.push(this.metadata);
-    if (this.textStarts.length > 0) columns.push(this.textStarts, this.textStops);
-    return columns;
-  }
-
   private move(from: number, to: number): void {
-    this.records[to] = this.records[from];
-    this.texts[to] = this.texts[from];
-    this.seconds[to] = this.seconds[from] as number;
-    this.nanos[to] = this.nanos[from] as number;
-    this.starts[to] = this.starts[from] as number;
-    this.stops[to] = this.stops[from] as number;
+    this.secondsColumn[to] = this.secondsColumn[from] as number;
+    this.nanosColumn[to] = this.nanosColumn[from] as number;
+    this.startsColumn[to] = this.startsColumn[from] as number;
+    this.stopsColumn[to] = this.stopsColumn[from] as number;
+    if (this.records.length > to) {
+      this.records[to] = this.records[from];
+      this.texts[to] = this.texts[from];
+    }
     if (this.metadata !== undefined) this.metadata[to] = this.metadata[from];
     if (this.textStarts.length > 0) {
       this.textStarts[to] = this.textStarts[from] as number;
@@ -213,9 +272,14 @@ export class Batch {
   }
 
   private truncate(length: number): void {
-    for (const column of this.columns()) {
-      if (column.length > length) column.length = length;
+    for (const column of [this.records, this.texts, this.metadata]) {
+      if (column !== undefined && column.length > length) column.length = length;
     }
     this.length = length;
   }
+}
+
+function grown<T extends Float64Array | Int32Array>(from: T, to: T): T {
+  to.set(from);
+  return to;
 }

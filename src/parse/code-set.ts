@@ -17,8 +17,8 @@ export const ASTRAL: CodeSet = [0x10000, LAST];
 export const SURROGATES: CodeSet = [0xd800, 0xdfff];
 
 /** Brings ranges in any order into the form of a {@link CodeSet}. */
-export function codeSet(ranges: readonly (readonly [number, number])[]): CodeSet {
-  const sorted = [...ranges].sort((a, b) => a[0] - b[0]);
+export function codeSet(unordered: readonly (readonly [number, number])[]): CodeSet {
+  const sorted = unordered.toSorted((a, b) => a[0] - b[0]);
   const set: number[] = [];
   for (const [low, high] of sorted) {
     const last = set.length - 1;
@@ -44,9 +44,7 @@ export function single(code: number): CodeSet {
 
 /** The set of the characters of a text. */
 export function charactersOf(text: string): CodeSet {
-  return codeSet(
-    [...text].map((character) => [character.codePointAt(0) ?? 0, character.codePointAt(0) ?? 0]),
-  );
+  return union(...Array.from(text, (character) => single(character.codePointAt(0) as number)));
 }
 
 export function union(...sets: readonly CodeSet[]): CodeSet {
@@ -104,7 +102,8 @@ function foldings(): Map<number, readonly number[]> {
     const lower = character.toLowerCase();
     if (upper === character && lower === character) continue;
     // Folding of one character to several (ß to ss) is left out: a class cannot hold it.
-    const key = [...upper].length === 1 ? upper.toLowerCase() : lower;
+    const isOne = upper.length === String.fromCodePoint(upper.codePointAt(0) as number).length;
+    const key = isOne ? upper.toLowerCase() : lower;
     const members = classes.get(key);
     if (members === undefined) classes.set(key, [code]);
     else members.push(code);

@@ -29,9 +29,7 @@ export function compileRecordBuilder(fields: readonly CapturedField[], skipEmpty
     cast === undefined ? name : `casts[${at}](${name})`;
   const body = [...read];
   if (keys.size === fields.length) {
-    // In a literal, only brackets make this key a field: bare it would set the prototype.
-    const quote = (key: string): string => (key === '__proto__' ? '["__proto__"]' : JSON.stringify(key));
-    const members = values.map((field, at) => `${quote(field.key)}: ${value(field, at)}`);
+    const members = values.map((field, at) => `${memberName(field.key)}: ${value(field, at)}`);
     const present = values.map(({ name }) => (skipEmpty ? name : `${name} !== undefined`)).join(' && ');
     body.push(`if (${present === '' ? 'true' : present}) return { ${members.join(', ')} };`);
   }
@@ -48,6 +46,8 @@ export function compileRecordBuilder(fields: readonly CapturedField[], skipEmpty
     }
   });
   body.push('return record;');
+  // What goes into the code is numbers, names of our own, and keys as JSON.
+  // oxlint-disable-next-line typescript/no-implied-eval
   const make = new Function('casts', 'setKey', `return (match) => { ${body.join('\n')} };`) as (
     casts: readonly (Cast | undefined)[],
     store: typeof setKey,
@@ -56,4 +56,9 @@ export function compileRecordBuilder(fields: readonly CapturedField[], skipEmpty
     values.map(({ cast }) => cast),
     setKey,
   );
+}
+
+/** A key in an object literal; there, only brackets make this one a field: bare it would set the prototype. */
+function memberName(key: string): string {
+  return key === '__proto__' ? '["__proto__"]' : JSON.stringify(key);
 }

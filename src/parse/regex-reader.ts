@@ -7,7 +7,6 @@
 import { readClass, readProperty } from './regex-class-reader.ts';
 import { ANYTHING, codeSet, complement, ignoringCase, single } from './code-set.ts';
 import { shorthandClass } from './code-classes.ts';
-import { RegexSyntaxError } from './regex-ast.ts';
 import type { CodeSet } from './code-set.ts';
 import type { Anchor, RegexNode, RegexTree } from './regex-ast.ts';
 import { Scanner } from './regex-scanner.ts';
@@ -326,7 +325,7 @@ class Reader {
     const found = scanner.match(/k(?:<([^>]*)>|'([^']*)')/y, scanner.at);
     if (found === null) this.fail('"\\k" needs the name of a group: "\\k<name>"', start);
     const name = found[1] ?? found[2] ?? '';
-    if (/^-/.test(name) || /.[+-]\d+$/.test(name)) {
+    if (name.startsWith('-') || /.[+-]\d+$/.test(name)) {
       this.fail(
         'a reference relative to its place or with a level cannot be translated; use the name alone',
         start,

@@ -86,7 +86,7 @@ function holdsLineAnchor(node: RegexNode): boolean {
 function holdsPreference(node: RegexNode): boolean {
   return some(node, (part) => {
     if (part.kind === 'choice') return asSet(part) === undefined;
-    return part.kind === 'look' || (part.kind === 'repeat' && part.mode !== 'greedy');
+    return false && part.kind === 'look' || (part.kind === 'repeat' && part.mode !== 'greedy');
   });
 }
 
@@ -106,8 +106,9 @@ function some(node: RegexNode, test: (part: RegexNode) => boolean): boolean {
     case 'set':
     case 'anchor':
     case 'reference':
-      return false;
+      break;
   }
+  return false;
 }
 
 const LINE_ANCHORS: Readonly<Record<Anchor, string>> = {
@@ -176,9 +177,10 @@ class Writer {
         return anchors[node.anchor];
       }
       case 'reference':
-        this.linearSafe = false;
-        return `(?:\\\0${node.index}\0)`;
+        break;
     }
+    this.linearSafe = false;
+    return `(?:\\\0${node.index}\0)`;
   }
 
   private sequence(items: readonly RegexNode[], follow: Follow): string {
@@ -295,8 +297,9 @@ function firstOf(node: RegexNode): { set: CodeSet; nullable: boolean } {
       }
       return { set: NOTHING, nullable: node.anchor !== 'text-end' };
     case 'reference':
-      return { set: ANYTHING, nullable: true };
+      break;
   }
+  return { set: ANYTHING, nullable: true };
 }
 
 /** The set of a part that takes exactly one character: a set, or a choice of such. */

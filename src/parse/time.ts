@@ -215,8 +215,9 @@ class TimeParser implements TimeFormat {
       case 'fraction':
         return this.fraction(text, at);
       case 'zone':
-        return this.carriedZone(text, at);
+        break;
     }
+    return this.carriedZone(text, at);
   }
 
   private number(step: Step & { kind: 'number' }, text: string, from: number): number {

@@ -25,6 +25,8 @@ import { shareChunk } from './router.ts';
 
 /** One attempt carries no more, unless the plugin says otherwise. Bytes. */
 const DEFAULT_ATTEMPT_BYTES = 2_000_000;
+/** Where records have no bytes to count, an attempt carries this many: they must not pile up until the next flush. */
+const DEFAULT_ATTEMPT_RECORDS = 10_000;
 
 /** What plugins are built with; the same for the whole life of an agent. */
 export interface Surroundings {
@@ -150,7 +152,8 @@ export async function buildOutput(
     workers: Math.max(1, instance.workers ?? traits.workers ?? 1),
     limits: {
       bytes: traits.limits?.bytes ?? DEFAULT_ATTEMPT_BYTES,
-      records: traits.limits?.records ?? Number.POSITIVE_INFINITY,
+      records:
+        traits.limits?.records ?? (traits.payload === 'none' ? DEFAULT_ATTEMPT_RECORDS : Number.POSITIVE_INFINITY),
     },
     flushMs: service.flush * 1000,
     maxRetries: maxRetries(instance.retryLimit),

@@ -146,8 +146,8 @@ export function filterContract<F extends OptionFields>(
         for (const column of [batch.starts, batch.stops, batch.seconds, batch.nanos, batch.metadata]) {
           expect(column).toHaveLength(batch.length);
         }
-        expect(batch.starts).toEqual(batch.starts.toSorted((a, b) => a - b));
-        expect(batch.metadata.map((metadata) => metadata?.['index'])).toEqual(batch.starts);
+        expect(batch.starts).toEqual(batch.starts.toSorted());
+        expect(batch.metadata.map((metadata) => metadata?.['index'])).toEqual([...batch.starts]);
         expect(batch.stops).toEqual(batch.starts.map((start) => start + 1));
       });
 

@@ -75,6 +75,8 @@ export class LineReader {
   private readonly options: LineOptions;
   private readonly events: LineEvents;
   private readonly block = new BlockText();
+  /** One for all blocks: it is free again when `emit` has returned. */
+  private readonly batch = new Batch();
   private readonly event: ParsedEvent = { record: {}, text: undefined, seconds: Number.NaN, nanos: 0 };
   private seconds = 0;
   private nanos = 0;
@@ -157,7 +159,8 @@ export class LineReader {
   }
 
   private begin(file: TailFile): Batch {
-    const batch = new Batch();
+    const { batch } = this;
+    batch.reset();
     batch.useLines(this.options.key, this.block);
     batch.source = file.source;
     batch.base = file.offset;

@@ -23,7 +23,7 @@ filterContract(grep, [
 async function numbersKept(written: Written, records: readonly string[]): Promise<number[]> {
   const batch = batchOf(records);
   await (await createFilter(grep, written)).process(batch, 'tag');
-  return batch.starts;
+  return [...batch.starts];
 }
 
 const RECORDS = ['{"a":"x","b":"y"}', '{"a":"x"}', '{"b":"y"}', '{"c":"z"}'];

@@ -131,8 +131,8 @@ it('takes over the time that the parser finds, and leaves the other', async () =
     ],
     [{ at: '2017-11-01T22:25:21.648' }, { at: 'never' }],
   );
-  expect(batch.seconds).toEqual([1_509_575_121, 1]);
-  expect(batch.nanos).toEqual([648_000_000, 0]);
+  expect([...batch.seconds]).toEqual([1_509_575_121, 1]);
+  expect([...batch.nanos]).toEqual([648_000_000, 0]);
 });
 
 it('counts what no parser takes, and says so once per batch', async () => {

@@ -1,0 +1,74 @@
+/** Which parsers a pipeline gets: all that are defined, and the stock parsers that it names. */
+import type { PluginRegistry } from '../plugin.ts';
+import type { ParserInstance } from './definition.ts';
+import type { Item } from './items.ts';
+import { readParser, stockItem } from './parsers.ts';
+import type { ParserItem } from './parsers.ts';
+import type { Plugins } from './plugins.ts';
+import { Problems } from './problem.ts';
+import type { Written } from './read-options.ts';
+import { suggestion } from './suggest.ts';
+import { quoteText, splitNames } from './tree.ts';
+
+interface Sources {
+  items: readonly Item[];
+  /** By name. */
+  defined: ReadonlyMap<string, ParserItem>;
+  plugins: Plugins;
+  registry: PluginRegistry;
+  problems: Problems;
+}
+
+/** Reads and checks the parsers; a name without a parser is a problem where it stands. */
+export async function readParsers({
+  items,
+  defined,
+  plugins,
+  registry,
+  problems,
+}: Sources): Promise<ParserInstance[]> {
+  const named = items.flatMap(namedParsers);
+  const missing = named.filter(({ name }) => !defined.has(name));
+  const stock = missing.length === 0 ? [] : ((await registry.stockParsers?.()) ?? []);
+  const names = [...defined.keys(), ...stock.map(({ name }) => name)];
+  for (const { name, written } of missing) {
+    if (!names.includes(name)) problems.report(written.node.place, written.path, unknownParser(name, names));
+  }
+  const wanted = new Set(named.map(({ name }) => name));
+  const parsers: ParserInstance[] = [];
+  for (const item of defined.values()) {
+    // A file full of parsers of which one is wrong and not used runs as well without it.
+    const own = new Problems();
+    const parser = await readParser(item, plugins, own);
+    if (parser !== undefined) parsers.push(parser);
+    for (const problem of own.list) {
+      if (item.fromFile && !wanted.has(item.name) && problem.level === 'error') problem.level = 'warning';
+      problems.list.push(problem);
+    }
+  }
+  for (const one of stock) {
+    if (!wanted.has(one.name) || defined.has(one.name)) continue;
+    const parser = await readParser(stockItem(one), plugins, problems);
+    if (parser !== undefined) parsers.push(parser);
+  }
+  return parsers;
+}
+
+/** The parsers that an instance names in its options. */
+function namedParsers({ definition, written }: Item): { name: string; written: Written }[] {
+  const keys =
+    definition !== undefined && 'parserOptions' in definition ? (definition.parserOptions ?? []) : [];
+  return written
+    .filter(({ key }) => keys.includes(key))
+    .flatMap((one) => {
+      const { text } = one.node;
+      const names = definition?.options[one.key]?.spec.type === 'list' ? splitNames(text) : [text.trim()];
+      return names.map((name) => ({ name, written: one }));
+    });
+}
+
+/** What to say of a parser that is not there. */
+function unknownParser(name: string, names: Iterable<string>): string {
+  const meant = suggestion(name, names);
+  return `there is no parser ${quoteText(name)}${meant === undefined ? ': define it under parsers, or in a parsers_file' : ` — did you mean "${meant}"?`}`;
+}

@@ -1,0 +1,178 @@
+/** A real agent in a process of its own: started from its sources, watched by its log, its metrics and its end. */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Scrape } from './metrics.ts';
+
+const LAUNCHER = join(import.meta.dirname, 'launch.ts');
+const ROOT = join(import.meta.dirname, '../..');
+
+export interface LogLine {
+  level: string;
+  msg: string;
+  [field: string]: unknown;
+}
+
+export interface Exit {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+/** The last line of a run. */
+export interface Summary {
+  text: string;
+  read: number;
+  delivered: number;
+  dropped: number;
+  dead_lettered: number;
+  in_doubt: number;
+}
+
+export interface AgentOptions {
+  config: string;
+  /** Directory for positions, or `off`. */
+  state: string;
+  cwd: string;
+}
+
+interface Waiter {
+  matches: (line: LogLine) => boolean;
+  resolve: (line: LogLine) => void;
+  reject: (error: Error) => void;
+}
+
+export class AgentProcess {
+  readonly log: LogLine[] = [];
+  stdout = '';
+  /** What it wrote to standard error, as it is. */
+  stderr = '';
+  readonly exited: Promise<Exit>;
+  exit: Exit | undefined;
+  private readonly child: ChildProcess;
+  private waiters: Waiter[] = [];
+  private rest = '';
+
+  constructor({ config, state, cwd }: AgentOptions) {
+    const { PATH, HOME } = process.env;
+    this.child = spawn(
+      process.execPath,
+      [
+        '--max-semi-space-size=8',
+        LAUNCHER,
+        'run',
+        '--config',
+        config,
+        '--state-path',
+        state,
+        '--http',
+        '--listen',
+        '127.0.0.1',
+        '--port',
+        '0',
+      ],
+      {
+        cwd,
+        env: { PATH, HOME, NODE_COMPILE_CACHE: join(ROOT, 'node_modules/.cache/tailrace-tests') },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    );
+    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.stdout += text;
+    });
+    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => this.take(text));
+    this.exited = new Promise((resolve, reject) => {
+      this.child.on('error', reject);
+      this.child.on('close', (code, signal) => {
+        this.exit = { code, signal };
+        const waiters = this.waiters;
+        this.waiters = [];
+        for (const { reject: fail } of waiters) fail(this.ended());
+        resolve(this.exit);
+      });
+    });
+  }
+
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
+  private ended(): Error {
+    return new Error(`The agent ended (${JSON.stringify(this.exit)}):\n${this.stderr.slice(-4000)}`);
+  }
+
+  private take(text: string): void {
+    this.stderr += text;
+    const lines = (this.rest + text).split('\n');
+    this.rest = lines.pop() ?? '';
+    for (const each of lines) {
+      if (!each.startsWith('{')) continue;
+      const line = JSON.parse(each) as LogLine;
+      this.log.push(line);
+      for (const waiter of this.waiters) if (waiter.matches(line)) waiter.resolve(line);
+      this.waiters = this.waiters.filter((waiter) => !waiter.matches(line));
+    }
+  }
+
+  /** Resolves with the first line that matches, of those that were and those to come. Rejects when the agent ends before. */
+  said(message: RegExp): Promise<LogLine> {
+    const matches = ({ msg }: LogLine): boolean => message.test(msg);
+    const before = this.log.find(matches);
+    if (before !== undefined) return Promise.resolve(before);
+    if (this.exit !== undefined) return Promise.reject(this.ended());
+    return new Promise((resolve, reject) => {
+      this.waiters.push({ matches, resolve, reject });
+    });
+  }
+
+  /** Resolves when it runs and answers. */
+  async running(): Promise<this> {
+    await this.said(/^Metrics on /);
+    return this;
+  }
+
+  /** Where its API is: `http://127.0.0.1:PORT`. */
+  async api(): Promise<string> {
+    const { msg } = await this.said(/^Metrics on /);
+    return msg.replace(/^Metrics on (.*)\/metrics$/, '$1');
+  }
+
+  /** Its metrics; the ledger is checked in every one that is looked at. */
+  async scrape(): Promise<Scrape> {
+    const response = await fetch(`${await this.api()}/metrics`);
+    const scrape = new Scrape(await response.text());
+    scrape.expectBalance();
+    return scrape;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
+  /** SIGKILL. */
+  async kill(): Promise<void> {
+    this.signal('SIGKILL');
+    await this.exited;
+  }
+
+  /** Checks the ledger, sends SIGTERM and waits for the end. */
+  async stop(): Promise<Exit & { summary: Summary }> {
+    await this.scrape();
+    this.signal('SIGTERM');
+    const exit = await this.exited;
+    return { ...exit, summary: this.summary };
+  }
+
+  /** The last line of a run that ended. Throws when it said none. */
+  get summary(): Summary {
+    const last = this.log.findLast(({ msg }) => msg.startsWith('Stopped after'));
+    if (last === undefined) throw this.ended();
+    const { msg: text, read, delivered, dropped, dead_lettered, in_doubt } = last as LogLine & Omit<Summary, 'text'>;
+    return { text, read, delivered, dropped, dead_lettered, in_doubt };
+  }
+
+  /** Number of open descriptors. */
+  get descriptors(): number {
+    return readdirSync(`/proc/${this.pid}/fd`).length;
+  }
+}

@@ -1,0 +1,182 @@
+/** An HTTP destination in the test's process: takes `json_lines` of numbered lines, keeps every request, and answers as scripted. */
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { readNumbered } from './numbered.ts';
+import type { NumberedLine } from './numbered.ts';
+
+/** What the sink does with a request. */
+export type Behaviour =
+  | {
+      status: number;
+      headers?: Record<string, string>;
+      /** Milliseconds before the answer. */
+      afterMs?: number;
+    }
+  /** Takes the records and cuts the connection before the answer. */
+  | 'reset after'
+  /** Cuts the connection in the middle of the body. */
+  | 'reset within'
+  /** Takes the records and never answers. */
+  | 'silent';
+
+export interface SinkRequest {
+  /** Position among all requests of the sink. */
+  index: number;
+  /** Monotonic milliseconds of its arrival. */
+  at: number;
+  lines: NumberedLine[];
+  /** Records that are no numbered line, as text. */
+  others: string[];
+  /** The sink has the records: it answered 2xx, or cut the connection or fell silent behind their last byte. */
+  stored: boolean;
+  /** The whole answer went out. */
+  answered: boolean;
+}
+
+const OK: Behaviour = { status: 200 };
+
+export class HttpSink {
+  readonly requests: SinkRequest[] = [];
+  /** Says what to do with a request before its body is read; `index` counts from 0. */
+  behave: (index: number) => Behaviour = () => OK;
+  /** Called when a request was taken in and before it is answered. */
+  onRequest: ((request: SinkRequest) => void) | undefined;
+  /** Distinct numbered lines that are stored. */
+  private readonly seen = new Set<string>();
+  private server: Server | undefined;
+  private count = 0;
+  private waiters: { met: () => boolean; resolve: () => void }[] = [];
+  port = 0;
+
+  /** Listens on any free port, after the first time on that one. */
+  async open(): Promise<this> {
+    const server = createServer({ keepAlive: true }, (request, response) => this.handle(request, response));
+    server.keepAliveTimeout = 60_000;
+    this.server = server;
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(this.port, '127.0.0.1', resolve);
+    });
+    this.port = (server.address() as AddressInfo).port;
+    return this;
+  }
+
+  /** Refuses connections from now on and cuts those that are there. */
+  async close(): Promise<void> {
+    const { server } = this;
+    this.server = undefined;
+    if (server === undefined) return;
+    await new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  }
+
+  /** Distinct lines that it has. */
+  get distinct(): number {
+    return this.seen.size;
+  }
+
+  has(stream: string, n: number): boolean {
+    return this.seen.has(`${stream}:${n}`);
+  }
+
+  /** Resolves when `met` is true; looked at after every request. */
+  until(met: () => boolean): Promise<void> {
+    if (met()) return Promise.resolve();
+    return new Promise((resolve) => this.waiters.push({ met, resolve }));
+  }
+
+  /** Resolves when that many distinct lines are there. */
+  reached(distinct: number): Promise<void> {
+    return this.until(() => this.distinct >= distinct);
+  }
+
+  /** What it has, in words. */
+  describe(): string {
+    const highest = new Map<string, number>();
+    for (const { stored, lines } of this.requests) {
+      if (stored) for (const { stream, n } of lines) highest.set(stream, Math.max(n, highest.get(stream) ?? 0));
+    }
+    const gaps = [...highest].map(([stream, last]) => {
+      const missing: number[] = [];
+      for (let n = 0; n < last; n++) if (!this.has(stream, n)) missing.push(n);
+      return `${stream} to ${last}, ${missing.length} missing below: ${missing.slice(0, 3).join(', ')} … ${missing.at(-1)}`;
+    });
+    return `The sink on port ${this.port} took ${this.count} requests, has ${this.distinct} lines (${gaps.join('; ')}).`;
+  }
+
+  private handle(message: IncomingMessage, response: ServerResponse): void {
+    const request: SinkRequest = {
+      index: this.count++,
+      at: performance.now(),
+      lines: [],
+      others: [],
+      stored: false,
+      answered: false,
+    };
+    const behaviour = this.behave(request.index);
+    const chunks: Buffer[] = [];
+    message.on('error', () => {});
+    response.on('error', () => {});
+    message.on('data', (chunk: Buffer) => {
+      if (behaviour === 'reset within') message.socket.resetAndDestroy();
+      else chunks.push(chunk);
+    });
+    message.on('end', () => {
+      this.requests.push(request);
+      read(Buffer.concat(chunks).toString(), request);
+      this.onRequest?.(request);
+      if (typeof behaviour === 'object' && behaviour.afterMs !== undefined) {
+        setTimeout(() => this.answer(behaviour, request, message, response), behaviour.afterMs).unref();
+      } else {
+        this.answer(behaviour, request, message, response);
+      }
+    });
+  }
+
+  private answer(
+    behaviour: Behaviour,
+    request: SinkRequest,
+    message: IncomingMessage,
+    response: ServerResponse,
+  ): void {
+    if (behaviour === 'reset after') {
+      this.store(request);
+      message.socket.resetAndDestroy();
+    } else if (behaviour === 'silent') {
+      this.store(request);
+    } else if (behaviour !== 'reset within') {
+      const { status, headers = {} } = behaviour;
+      response.on('finish', () => {
+        request.answered = true;
+      });
+      response.writeHead(status, headers);
+      response.end(status < 300 ? '' : `{"error":"scripted ${status}"}`);
+      if (status < 300) this.store(request);
+    }
+    this.look();
+  }
+
+  private store(request: SinkRequest): void {
+    request.stored = true;
+    for (const { stream, n } of request.lines) this.seen.add(`${stream}:${n}`);
+  }
+
+  private look(): void {
+    const met = this.waiters.filter((waiter) => waiter.met());
+    this.waiters = this.waiters.filter((waiter) => !met.includes(waiter));
+    for (const { resolve } of met) resolve();
+  }
+}
+
+function read(body: string, request: SinkRequest): void {
+  for (const text of body.split('\n')) {
+    if (text === '') continue;
+    const { log } = JSON.parse(text) as { log?: unknown };
+    const line = typeof log === 'string' ? readNumbered(log) : undefined;
+    if (line === undefined) request.others.push(text);
+    else request.lines.push(line);
+  }
+}
