@@ -113,8 +113,10 @@ describe('architecture', () => {
     expect(ends).toEqual([]);
   });
 
-  it('zod stays behind the options façade', () => {
-    const users = [...sources, ...plugins].flatMap(importsOf).filter(({ to }) => to === 'zod');
+  it('YAML is read in src/config alone', () => {
+    const users = [...sources, ...plugins].flatMap(importsOf).filter(({ to }) => to === 'yaml');
+    expect(users.length).toBeGreaterThan(0);
     expect(users.filter(({ from }) => !from.startsWith('src/config/')).map(({ from }) => from)).toEqual([]);
   });
+});
 });

@@ -3,13 +3,7 @@
  * the same name in the configuration takes their place.
  */
 
-/** A parser as it would be written in the configuration. */
-export interface StockParser {
-  readonly name: string;
-  readonly format: 'json' | 'logfmt' | 'regex';
-  /** The other keys, as text. */
-  readonly options: Readonly<Record<string, string>>;
-}
+import type { StockParser } from '../../src/plugin.ts';
 
 const ISO_TIME = '%Y-%m-%dT%H:%M:%S.%L';
 const ISO_TIME_ZONE = `${ISO_TIME}%z`;

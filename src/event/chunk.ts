@@ -143,28 +143,42 @@ export function encodeBatch(tag: string, batch: Batch, wantBytes: boolean, arriv
 
 const NOTHING = { bytes: Buffer.alloc(0), ends: new Uint32Array(0) };
 
+/** Text is written in pieces of about this many characters: larger strings would leave the young generation. */
+const PIECE = 32_768;
+
 function encodeRecords(batch: Batch): { bytes: Buffer; ends: Uint32Array } {
   const ends = new Uint32Array(batch.length);
+  const pieces: Buffer[] = [];
+  let total = 0;
   let text = '';
+  let from = 0;
   for (let index = 0; index < batch.length; index++) {
     text += batch.json(index);
     text += '\n';
-    ends[index] = text.length;
-  }
-  const size = Buffer.byteLength(text);
-  const bytes = Buffer.allocUnsafeSlow(size);
-  if (size === text.length) {
-    bytes.write(text, 0, size, 'latin1');
-  } else {
-    bytes.write(text, 0, size, 'utf8');
-    // A JSON text holds no raw line feed, so every one ends a record.
-    let end = 0;
-    for (let index = 0; index < batch.length; index++) {
-      end = bytes.indexOf(LINE_FEED, end) + 1;
-      ends[index] = end;
+    ends[index] = total + text.length;
+    if (text.length < PIECE && index < batch.length - 1) continue;
+    const piece = Buffer.from(text, 'utf8');
+    pieces.push(piece);
+    // Beyond ASCII a character takes several bytes: then the ends are where the line feeds are, of which a JSON text holds none.
+    if (piece.length !== text.length) {
+      for (let end = 0; from <= index; from++) {
+        end = piece.indexOf(LINE_FEED, end) + 1;
+        ends[from] = total + end;
+      }
     }
+    total += piece.length;
+    from = index + 1;
+    text = '';
   }
-  return { bytes, ends };
+  return { bytes: join(pieces, total), ends };
+}
+
+/** One buffer of exactly that size: what is counted is what is held. */
+function join(pieces: readonly Buffer[], total: number): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(total);
+  let at = 0;
+  for (const piece of pieces) at += piece.copy(bytes, at);
+  return bytes;
 }
 
 /** A run of a chunk's records, as an output sees them: read-only, indexes from 0. */

@@ -86,7 +86,7 @@ function holdsLineAnchor(node: RegexNode): boolean {
 function holdsPreference(node: RegexNode): boolean {
   return some(node, (part) => {
     if (part.kind === 'choice') return asSet(part) === undefined;
-    return false && part.kind === 'look' || (part.kind === 'repeat' && part.mode !== 'greedy');
+    return part.kind === 'repeat' && part.mode !== 'greedy';
   });
 }
 

@@ -4,10 +4,10 @@
  *
  *   meta(key, value)                         version
  *   inputs(name)                             inputs that have state, whether or not they have a source
- *   sources(id, input, path, device, inode, fingerprint, fingerprint_length, position, tail_hash, size)
+ *   sources(id, input, path, real_path, device, inode, fingerprint, fingerprint_length, position, tail_hash, size)
  *   marks(source, output, plugin, mark, settled)     how far an output has a source; settled: JSON ranges beyond the mark
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Logger } from '../telemetry/log.ts';
@@ -16,6 +16,8 @@ const VERSION = 1;
 const BUSY = 5;
 const CORRUPT = 11;
 const NOT_A_DATABASE = 26;
+/** Pages of 4 KB in the journal after which a write checkpoints by itself. */
+const AUTO_CHECKPOINT_PAGES = 8000;
 
 const SCHEMA = `
   CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -24,6 +26,7 @@ const SCHEMA = `
     id TEXT PRIMARY KEY,
     input TEXT NOT NULL,
     path TEXT NOT NULL,
+    real_path TEXT NOT NULL,
     device TEXT NOT NULL,
     inode TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
@@ -69,41 +72,80 @@ function codeOf(error: unknown): number {
   return typeof code === 'number' ? code & 0xff : 0;
 }
 
+export interface OpenedDatabase {
+  database: DatabaseSync;
+  /** When it was last written before, Unix milliseconds; undefined for a new one. */
+  lastWritten: number | undefined;
+}
+
+/** When a database was last written, Unix milliseconds; undefined when it is not there. */
+export function lastWrite(file: string): number | undefined {
+  const times = [file, `${file}-wal`].map((each) => statSync(each, { throwIfNoEntry: false })?.mtimeMs ?? 0);
+  return Math.max(...times) || undefined;
+}
+
 /** Opens or makes the database. Throws StateLockedError or StateError. */
-export function openDatabase(file: string, log: Logger): DatabaseSync {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+export function openDatabase(file: string, log: Logger): OpenedDatabase {
+  let lastWritten: number | undefined;
   try {
-    return openAndCheck(file);
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    lastWritten = lastWrite(file);
+    return { database: openAndCheck(file, lastWritten !== undefined), lastWritten };
   } catch (error) {
     const code = codeOf(error);
     if (code === BUSY) throw new StateLockedError(file, holderOf(file));
-    if (error instanceof StateError) throw error;
-    if (code !== CORRUPT && code !== NOT_A_DATABASE) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new StateError(`Opening the positions in ${file}: ${reason}.`, { cause: error });
+    if (code !== CORRUPT && code !== NOT_A_DATABASE) throw asStateError(file, error);
+    try {
+      return { database: replaceDamaged(file, error, log), lastWritten };
+    } catch (again) {
+      throw asStateError(file, again);
     }
-    const evidence = `${file}.corrupt-${Date.now()}`;
-    for (const suffix of ['', '-wal', '-shm']) {
-      if (existsSync(file + suffix)) renameSync(file + suffix, evidence + suffix);
-    }
-    log.error(
-      { file, evidence, error },
-      'The remembered positions are damaged; they are kept aside and files are read again from their start',
-    );
-    const database = openAndCheck(file);
-    database.prepare("INSERT INTO meta VALUES ('replaced', ?)").run(evidence);
-    return database;
   }
 }
 
-function openAndCheck(file: string): DatabaseSync {
+function asStateError(file: string, error: unknown): StateError {
+  if (error instanceof StateError) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  return new StateError(
+    `Opening the positions in ${file}: ${reason}. Make the directory writable, or name another with state_path.`,
+    { cause: error },
+  );
+}
+
+/** Keeps a damaged database as evidence and begins a new one that knows of it. */
+function replaceDamaged(file: string, error: unknown, log: Logger): DatabaseSync {
+  const evidence = `${file}.corrupt-${Date.now()}`;
+  for (const suffix of ['', '-wal', '-shm']) {
+    if (existsSync(file + suffix)) renameSync(file + suffix, evidence + suffix);
+  }
+  log.error(
+    { file, evidence, error },
+    'The remembered positions are damaged; they are kept aside and files are read again from their start',
+  );
+  const database = openAndCheck(file, false);
+  database.prepare("INSERT INTO meta VALUES ('replaced', ?)").run(evidence);
+  return database;
+}
+
+/** `wasThere`: the file existed, so that tables are expected in it. */
+function openAndCheck(file: string, wasThere: boolean): DatabaseSync {
   const database = new DatabaseSync(file);
   try {
     database.exec('PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;');
+    // sync() empties the journal every second; by itself it would sync in the middle of a write.
+    database.exec(`PRAGMA wal_autocheckpoint=${AUTO_CHECKPOINT_PAGES}`);
     // The lock is only taken by the first read: take it now.
     database.exec('BEGIN EXCLUSIVE');
-    const tables = database.prepare("SELECT count(*) AS n FROM sqlite_master WHERE name = 'meta'").get();
-    if (Number(tables?.['n']) === 0) database.exec(SCHEMA);
+    const tables = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all();
+    const empty = tables.length === 0;
+    // Emptied, or its journal went before it ever came into the file: there were positions.
+    if (empty && wasThere) throw Object.assign(new Error('it holds nothing'), { errcode: CORRUPT });
+    if (empty) database.exec(SCHEMA);
+    else if (!tables.some((table) => table['name'] === 'meta')) {
+      throw new StateError(
+        `Opening the positions in ${file}: it is a database of something else. Name another file; nothing was changed.`,
+      );
+    }
     const version = Number(
       database.prepare("SELECT value FROM meta WHERE key = 'version'").get()?.['value'],
     );
@@ -113,14 +155,25 @@ function openAndCheck(file: string): DatabaseSync {
       );
     }
     database.exec('COMMIT');
+    // The tables go into the file itself, so that a lost journal is no lost database.
+    if (empty) database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
     const check = database.prepare('PRAGMA quick_check(1)').get()?.['quick_check'];
     if (check !== 'ok') throw Object.assign(new Error(String(check)), { errcode: CORRUPT });
   } catch (error) {
     database.close();
     throw error;
   }
-  writeFileSync(`${file}.holder`, `${process.pid}\n`, { mode: 0o600 });
+  tellHolder(file);
   return database;
+}
+
+/** Leaves our process id for whoever finds the lock taken. */
+function tellHolder(file: string): void {
+  try {
+    writeFileSync(`${file}.holder`, `${process.pid}\n`, { mode: 0o600 });
+  } catch {
+    // A full disk: then the message of the second agent does not name us.
+  }
 }
 
 function holderOf(file: string): number | undefined {

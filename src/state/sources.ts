@@ -11,7 +11,6 @@ import type { LegacyPosition, SourceDescription, SourceIdentity, SourceStore, St
 
 /** What the database holds of a source; rewritten only where it differs. */
 interface Written {
-  identity: SourceIdentity;
   /** As last written; undefined after a failure. */
   position: number | undefined;
   description: SourceDescription;
@@ -21,6 +20,10 @@ interface Written {
 
 interface Entry {
   source: Source;
+  /** Where reading began. */
+  start: number;
+  /** False until its row is in the database. */
+  stored: boolean;
   identity: SourceIdentity;
   identityChanged: boolean;
   describe: ((position: number) => SourceDescription | undefined) | undefined;
@@ -29,52 +32,73 @@ interface Entry {
 
 const UNKNOWN: SourceDescription = { tailHash: '', size: 0 };
 
+export interface SqliteSourcesOptions {
+  database: DatabaseSync;
+  input: string;
+  /** The plugin of an output that is there now. */
+  pluginOf: (output: string) => string | undefined;
+  /** Asked only when the input has no state yet. */
+  legacy: () => readonly LegacyPosition[];
+  lastWritten: number | undefined;
+  /** Writes what changed, now; never throws. */
+  save: () => void;
+}
+
 export class SqliteSources implements SourceStore {
-  readonly fresh: boolean;
   readonly legacy: readonly LegacyPosition[];
-  private readonly database: DatabaseSync;
+  readonly lastWritten: number | undefined;
   private readonly input: string;
   private readonly pluginOf: (output: string) => string | undefined;
+  private readonly save: () => void;
   private readonly entries = new Map<string, Entry>();
   private readonly dirty = new Set<Entry>();
-  private readonly statements: Record<'add' | 'identify' | 'state' | 'mark' | 'remove' | 'unmark', StatementSync>;
+  /** Sources whose rows are to go. */
+  private readonly doomed = new Set<string>();
+  private readonly statements: Record<
+    'claim' | 'add' | 'identify' | 'state' | 'mark' | 'remove' | 'unmark',
+    StatementSync
+  >;
   private claimed: boolean;
+  private claimStored: boolean;
+  private readonly hadState: boolean;
 
-  /** `pluginOf` names the plugin of an output that is there now; `legacy` is asked only when the input has no state yet. */
-  constructor({ database, input, pluginOf, legacy }: {
-    database: DatabaseSync;
-    input: string;
-    pluginOf: (output: string) => string | undefined;
-    legacy: () => readonly LegacyPosition[];
-  }) {
-    this.database = database;
+  constructor({ database, input, pluginOf, legacy, lastWritten, save }: SqliteSourcesOptions) {
     this.input = input;
     this.pluginOf = pluginOf;
+    this.save = save;
     this.claimed = database.prepare('SELECT 1 FROM inputs WHERE name = ?').get(input) !== undefined;
+    this.claimStored = this.claimed;
     // Positions that were lost with a damaged file were there: nothing may be skipped on their account.
     const replaced = database.prepare("SELECT 1 FROM meta WHERE key = 'replaced'").get() !== undefined;
     this.legacy = this.claimed ? [] : legacy();
-    this.fresh = !this.claimed && !replaced && this.legacy.length === 0;
+    this.hadState = replaced || this.legacy.length > 0;
+    this.lastWritten = this.claimed || this.hadState ? lastWritten : undefined;
     this.statements = {
-      add: database.prepare('INSERT INTO sources VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'),
+      claim: database.prepare('INSERT OR IGNORE INTO inputs VALUES (?)'),
+      add: database.prepare('INSERT INTO sources VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'),
       identify: database.prepare(
-        'UPDATE sources SET path = ?, device = ?, inode = ?, fingerprint = ?, fingerprint_length = ? WHERE id = ?',
+        'UPDATE sources SET path = ?, real_path = ?, device = ?, inode = ?, fingerprint = ?, fingerprint_length = ? WHERE id = ?',
       ),
       state: database.prepare('UPDATE sources SET position = ?, tail_hash = ?, size = ? WHERE id = ?'),
       mark: database.prepare('INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?, ?)'),
       remove: database.prepare('DELETE FROM sources WHERE id = ?'),
       unmark: database.prepare('DELETE FROM marks WHERE source = ?'),
     };
-    this.read();
+    this.read(database);
   }
 
-  private read(): void {
-    const rows = this.database.prepare('SELECT * FROM sources WHERE input = ?').all(this.input);
-    const marks = this.database.prepare('SELECT * FROM marks WHERE source = ?');
+  get fresh(): boolean {
+    return !this.claimed && !this.hadState;
+  }
+
+  private read(database: DatabaseSync): void {
+    const rows = database.prepare('SELECT * FROM sources WHERE input = ?').all(this.input);
+    const marks = database.prepare('SELECT * FROM marks WHERE source = ?');
     for (const row of rows) {
       const id = String(row['id']);
       const identity: SourceIdentity = {
         path: String(row['path']),
+        realPath: String(row['real_path']),
         device: String(row['device']),
         inode: String(row['inode']),
         fingerprint: String(row['fingerprint']),
@@ -93,8 +117,7 @@ export class SqliteSources implements SourceStore {
       const lowest = Math.min(...[...progress.values()].map(({ mark }) => mark));
       const source = new Source(id, progress.size === 0 ? position : lowest, progress);
       source.dirty = false;
-      this.track(source, identity, {
-        identity,
+      this.track(source, identity, true, {
         position,
         description: { tailHash: String(row['tail_hash']), size: Number(row['size']) },
         marks: written,
@@ -102,10 +125,19 @@ export class SqliteSources implements SourceStore {
     }
   }
 
-  private track(source: Source, identity: SourceIdentity, written: Written): void {
-    const entry: Entry = { source, identity, identityChanged: false, describe: undefined, written };
+  private track(source: Source, identity: SourceIdentity, stored: boolean, written: Written): Entry {
+    const entry: Entry = {
+      source,
+      start: source.emitted,
+      stored,
+      identity,
+      identityChanged: false,
+      describe: undefined,
+      written,
+    };
     this.entries.set(source.id, entry);
     source.onDirty = () => this.dirty.add(entry);
+    return entry;
   }
 
   load(): StoredSource[] {
@@ -119,27 +151,19 @@ export class SqliteSources implements SourceStore {
 
   claim(): void {
     if (this.claimed) return;
-    this.database.prepare('INSERT OR IGNORE INTO inputs VALUES (?)').run(this.input);
     this.claimed = true;
+    this.save();
   }
 
-  add(found: readonly { identity: SourceIdentity; start: number }[]): Source[] {
-    const sources = found.map(({ identity, start }) => {
+  add(found: readonly { identity: SourceIdentity; start: number; size?: number }[]): Source[] {
+    this.claimed = true;
+    const sources = found.map(({ identity, start, size = 0 }) => {
       const source = new Source(randomUUID(), start);
-      source.dirty = false;
-      this.track(source, identity, { identity, position: start, description: UNKNOWN, marks: new Map() });
+      const description = { tailHash: '', size };
+      this.dirty.add(this.track(source, identity, false, { position: start, description, marks: new Map() }));
       return source;
     });
-    this.transaction(() => {
-      this.claim();
-      sources.forEach((source, index) => {
-        const { identity, start } = found[index] as { identity: SourceIdentity; start: number };
-        const { path, device, inode, fingerprint, fingerprintLength } = identity;
-        this.statements.add.run(
-          source.id, this.input, path, device, inode, fingerprint, fingerprintLength, start, '', 0,
-        );
-      });
-    });
+    this.save();
     return sources;
   }
 
@@ -158,33 +182,40 @@ export class SqliteSources implements SourceStore {
   }
 
   remove(sources: readonly Source[]): void {
-    this.transaction(() => {
-      for (const source of sources) {
-        const entry = this.entries.get(source.id);
-        if (entry === undefined) continue;
-        this.statements.remove.run(source.id);
-        this.statements.unmark.run(source.id);
-        this.entries.delete(source.id);
-        this.dirty.delete(entry);
-        source.onDirty = undefined;
-      }
-    });
+    for (const source of sources) {
+      const entry = this.entries.get(source.id);
+      if (entry === undefined) continue;
+      this.doomed.add(source.id);
+      this.entries.delete(source.id);
+      this.dirty.delete(entry);
+      source.onDirty = undefined;
+    }
   }
 
   get hasChanges(): boolean {
-    return this.dirty.size > 0;
+    return this.dirty.size > 0 || this.doomed.size > 0 || this.claimed !== this.claimStored;
   }
 
   /** Writes what changed; inside a transaction of the caller. Returns the rows written. Throws what SQLite throws. */
   write(): number {
-    let rows = 0;
+    let rows = this.doomed.size;
+    if (this.claimed && !this.claimStored) this.statements.claim.run(this.input);
+    for (const id of this.doomed) {
+      this.statements.remove.run(id);
+      this.statements.unmark.run(id);
+    }
     for (const entry of this.dirty) rows += this.writeEntry(entry);
     return rows;
   }
 
   /** The transaction with the last `write` is done: what was dirty is clean. */
   committed(): void {
-    for (const entry of this.dirty) entry.source.dirty = false;
+    this.claimStored = this.claimed;
+    this.doomed.clear();
+    for (const entry of this.dirty) {
+      entry.stored = true;
+      entry.source.dirty = false;
+    }
     this.dirty.clear();
   }
 
@@ -200,12 +231,18 @@ export class SqliteSources implements SourceStore {
   private writeEntry(entry: Entry): number {
     const { source, written, identity } = entry;
     let rows = 0;
-    if (entry.identityChanged) {
-      const { path, device, inode, fingerprint, fingerprintLength } = identity;
-      this.statements.identify.run(path, device, inode, fingerprint, fingerprintLength, source.id);
-      entry.identityChanged = false;
+    const { path, realPath = path, device, inode, fingerprint, fingerprintLength } = identity;
+    if (!entry.stored) {
+      const { size } = written.description;
+      this.statements.add.run(
+        source.id, this.input, path, realPath, device, inode, fingerprint, fingerprintLength, entry.start, '', size,
+      );
+      rows++;
+    } else if (entry.identityChanged) {
+      this.statements.identify.run(path, realPath, device, inode, fingerprint, fingerprintLength, source.id);
       rows++;
     }
+    entry.identityChanged = false;
     for (const output of source.outputs()) {
       const progress = source.progress(output);
       const text = markText(progress);
@@ -217,25 +254,16 @@ export class SqliteSources implements SourceStore {
       rows++;
     }
     const position = source.position();
-    if (written.position !== position) {
-      const description = entry.describe?.(position) ?? UNKNOWN;
+    const description = entry.describe?.(position) ?? (written.position === position ? written.description : UNKNOWN);
+    const { tailHash, size } = written.description;
+    // The size as well: what is not read when a file vanishes is counted by it.
+    if (written.position !== position || description.tailHash !== tailHash || description.size !== size) {
       this.statements.state.run(position, description.tailHash, description.size, source.id);
       written.position = position;
       written.description = description;
       rows++;
     }
     return rows;
-  }
-
-  private transaction(work: () => void): void {
-    this.database.exec('BEGIN');
-    try {
-      work();
-      this.database.exec('COMMIT');
-    } catch (error) {
-      if (this.database.isTransaction) this.database.exec('ROLLBACK');
-      throw error;
-    }
   }
 }
 

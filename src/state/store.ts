@@ -1,10 +1,10 @@
 /** The state store: what an agent remembers of its sources, per input and per output. */
-import { join } from 'node:path';
-import type { DatabaseSync } from 'node:sqlite';
+import { join, resolve } from 'node:path';
 import type { Source } from '../event/source.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics, Series } from '../telemetry/metrics.ts';
-import { openDatabase } from './database.ts';
+import { lastWrite, openDatabase } from './database.ts';
+import type { OpenedDatabase } from './database.ts';
 import { isFluentBitDatabase, readFluentBitDatabase } from './fluent-bit-db.ts';
 import { SqliteSources } from './sources.ts';
 import { takeOverMarks } from './take-over.ts';
@@ -13,8 +13,10 @@ export { StateError, StateLockedError } from './database.ts';
 
 /** What tells a file from others (DELIVERY.md, rule 5). */
 export interface SourceIdentity {
-  /** Where it was last seen. */
+  /** The path by which it is followed, links unresolved; stays when the file is renamed. */
   path: string;
+  /** Where its bytes were last seen; `path` if absent. */
+  realPath?: string;
   /** Device and inode numbers, decimal. */
   device: string;
   inode: string;
@@ -56,15 +58,20 @@ export interface SourceStore {
   load(): StoredSource[];
   /** From now on the input has state, also if it found no source. */
   claim(): void;
-  /** Stores new sources, before their first byte is read; one transaction. Throws when they cannot be stored. */
-  add(found: readonly { identity: SourceIdentity; start: number }[]): Source[];
+  /**
+   * New sources; stored when the call returns, before their first byte is read. Where that is impossible (a full disk) it is logged and
+   * tried again with the next marks: forgotten by a crash, such a file is read again. `size`: bytes that it has.
+   */
+  add(found: readonly { identity: SourceIdentity; start: number; size?: number }[]): Source[];
   /** The source moved or its fingerprint grew; written with the next marks. */
   identify(source: Source, identity: SourceIdentity): void;
+  /** When positions were last written before this run, Unix milliseconds; undefined when this input had no state. */
+  readonly lastWritten?: number | undefined;
   /** Who can hash the bytes before an offset of the source; asked when its position is written. */
   describe(source: Source, describe: ((position: number) => SourceDescription | undefined) | undefined): void;
   /** Positions that Fluent Bit left in the `db`, to go on from; empty once this input has state of its own. */
   readonly legacy: readonly LegacyPosition[];
-  /** Forgets sources: gone, settled, and their directory could be read (rule 8). */
+  /** Forgets sources, with the next marks: gone, settled, and their directory could be read (rule 8). */
   remove(sources: readonly Source[]): void;
 }
 
@@ -81,8 +88,7 @@ export interface StateOptions {
   metrics: Metrics;
 }
 
-interface Opened {
-  database: DatabaseSync;
+interface Opened extends OpenedDatabase {
   inputs: Map<string, SqliteSources>;
 }
 
@@ -114,29 +120,35 @@ export class StateStore {
   }
 
   /** The sources of an input; `file` names a database of its own (`db`). Throws StateLockedError or StateError. */
-  forInput(stateName: string, { file = this.file }: { file?: string } = {}): SourceStore {
+  forInput(stateName: string, options: { file?: string } = {}): SourceStore {
+    const file = options.file === undefined ? this.file : resolve(options.file);
     const takenOver = file !== this.file && isFluentBitDatabase(file);
     // Fluent Bit's file is read once and never written: ours stands beside it.
-    const { database, inputs } = this.open(takenOver ? `${file}.tailrace` : file);
-    let sources = inputs.get(stateName);
-    if (sources === undefined) {
-      sources = new SqliteSources({
-        database,
-        input: stateName,
-        pluginOf: (output) => this.outputs.get(output),
-        legacy: takenOver ? () => readFluentBitDatabase(file, this.log) : () => [],
-      });
-      inputs.set(stateName, sources);
-    }
+    const opened = this.open(takenOver ? `${file}.tailrace` : file);
+    const known = opened.inputs.get(stateName);
+    if (known !== undefined) return known;
+    const sources = new SqliteSources({
+      database: opened.database,
+      input: stateName,
+      pluginOf: (output) => this.outputs.get(output),
+      legacy: takenOver ? () => readFluentBitDatabase(file, this.log) : () => [],
+      lastWritten: takenOver ? lastWrite(file) : opened.lastWritten,
+      save: () => this.writeTo(opened),
+    });
+    opened.inputs.set(stateName, sources);
     return sources;
   }
 
   private open(file: string): Opened {
     let opened = this.opened.get(file);
     if (opened === undefined) {
-      opened = { database: openDatabase(file, this.log), inputs: new Map() };
+      opened = { ...openDatabase(file, this.log), inputs: new Map() };
       this.opened.set(file, opened);
-      takeOverMarks(opened.database, this.outputs, this.log);
+      try {
+        takeOverMarks(opened.database, this.outputs, this.log);
+      } catch (error) {
+        this.failed(opened.database, [], error);
+      }
     }
     return opened;
   }
@@ -146,19 +158,21 @@ export class StateStore {
    * once, and tried again; until then a crash costs duplicates.
    */
   writeMarks(): void {
-    for (const { database, inputs } of this.opened.values()) {
-      const changed = [...inputs.values()].filter((sources) => sources.hasChanges);
-      if (changed.length === 0) continue;
-      try {
-        database.exec('BEGIN');
-        for (const sources of changed) this.rows.value += sources.write();
-        database.exec('COMMIT');
-        for (const sources of changed) sources.committed();
-        this.unsynced = true;
-        this.recovered();
-      } catch (error) {
-        this.failed(database, changed, error);
-      }
+    for (const opened of this.opened.values()) this.writeTo(opened);
+  }
+
+  private writeTo({ database, inputs }: Opened): void {
+    const changed = [...inputs.values()].filter((sources) => sources.hasChanges);
+    if (changed.length === 0) return;
+    try {
+      database.exec('BEGIN');
+      for (const sources of changed) this.rows.value += sources.write();
+      database.exec('COMMIT');
+      for (const sources of changed) sources.committed();
+      this.unsynced = true;
+      this.recovered();
+    } catch (error) {
+      this.failed(database, changed, error);
     }
   }
 

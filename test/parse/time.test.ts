@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { compileTimeFormat, parseOffset, TimeFormatError } from '../../src/parse/time.ts';
 import type { TimeOptions } from '../../src/parse/time.ts';
 import { formatTime } from '../../src/codec/time-format.ts';
@@ -92,6 +92,19 @@ describe('compileTimeFormat', () => {
     const time = read('%H:%M', '12:34');
     const after = new Date().toISOString().slice(0, 10);
     expect([`${before}T12:34:00.000000000`, `${after}T12:34:00.000000000`]).toContain(time);
+  });
+
+  it('takes the same text without date for another day tomorrow', () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    try {
+      vi.setSystemTime('2024-02-29T23:00:00Z');
+      const time = compileTimeFormat('%H:%M');
+      expect(time.parse('12:34') && time.seconds).toBe(Date.parse('2024-02-29T12:34Z') / 1000);
+      vi.setSystemTime('2024-03-01T01:00:00Z');
+      expect(time.parse('12:34') && time.seconds).toBe(Date.parse('2024-03-01T12:34Z') / 1000);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it.each<[options: TimeOptions, format: string, text: string, time: string]>([

@@ -3,9 +3,12 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { Scrape } from './metrics.ts';
 
 const LAUNCHER = join(import.meta.dirname, 'launch.ts');
+/** Between two scrapes of a wait. Milliseconds. */
+const SCRAPE_PAUSE_MS = 25;
 const ROOT = join(import.meta.dirname, '../..');
 
 export interface LogLine {
@@ -31,8 +34,8 @@ export interface Summary {
 
 export interface AgentOptions {
   config: string;
-  /** Directory for positions, or `off`. */
-  state: string;
+  /** Directory for positions, or `off`; undefined leaves it to the configuration. */
+  state: string | undefined;
   cwd: string;
 }
 
@@ -63,8 +66,7 @@ export class AgentProcess {
         'run',
         '--config',
         config,
-        '--state-path',
-        state,
+        ...(state === undefined ? [] : ['--state-path', state]),
         '--http',
         '--listen',
         '127.0.0.1',
@@ -143,6 +145,22 @@ export class AgentProcess {
     const scrape = new Scrape(await response.text());
     scrape.expectBalance();
     return scrape;
+  }
+
+  /** Scrapes until `met` is true of what it finds; rejects when the agent ends before. */
+  async until(met: (scrape: Scrape) => boolean): Promise<Scrape> {
+    for (;;) {
+      const scrape = await this.scrape();
+      if (met(scrape)) return scrape;
+      await pause(SCRAPE_PAUSE_MS);
+    }
+  }
+
+  /** POST /api/v2/reload: the status and what it answered. */
+  async reload(): Promise<{ status: number; reload: string }> {
+    const response = await fetch(`${await this.api()}/api/v2/reload`, { method: 'POST' });
+    const { reload } = (await response.json()) as { reload: string };
+    return { status: response.status, reload };
   }
 
   signal(signal: NodeJS.Signals): void {

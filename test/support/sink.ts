@@ -174,9 +174,18 @@ export class HttpSink {
 function read(body: string, request: SinkRequest): void {
   for (const text of body.split('\n')) {
     if (text === '') continue;
-    const { log } = JSON.parse(text) as { log?: unknown };
-    const line = typeof log === 'string' ? readNumbered(log) : undefined;
+    const line = readNumbered(logOf(text));
     if (line === undefined) request.others.push(text);
     else request.lines.push(line);
+  }
+}
+
+/** The field `log` of a record; empty where there is none. */
+function logOf(json: string): string {
+  try {
+    const { log } = JSON.parse(json) as { log?: unknown };
+    return typeof log === 'string' ? log : '';
+  } catch {
+    return '';
   }
 }
