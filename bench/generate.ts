@@ -18,7 +18,14 @@ const WORDS =
     ' ',
   );
 const LEVELS = ['info', 'info', 'info', 'warn', 'error', 'debug'];
-const PATHS = ['/', '/api/v1/orders', '/api/v1/users/42', '/static/app.js', '/healthz', '/login?next=%2Fcart'];
+const PATHS = [
+  '/',
+  '/api/v1/orders',
+  '/api/v1/users/42',
+  '/static/app.js',
+  '/healthz',
+  '/login?next=%2Fcart',
+];
 const AGENTS = ['Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36', 'curl/8.5.0', 'kube-probe/1.31'];
 const START = Date.UTC(2026, 0, 1);
 
@@ -38,7 +45,8 @@ const clf = (n: number): string => {
 
 /** The kinds of files; lines of about 200 bytes. */
 export const KINDS: Record<string, Line> = {
-  plain: (n, random) => `${new Date(START + n * 7).toISOString()} ${LEVELS[random(6)]} worker-${random(64)} ${sentence(random, 20)}`,
+  plain: (n, random) =>
+    `${new Date(START + n * 7).toISOString()} ${LEVELS[random(6)]} worker-${random(64)} ${sentence(random, 20)}`,
   json: (n, random) =>
     JSON.stringify({
       time: new Date(START + n * 7).toISOString(),
@@ -66,7 +74,7 @@ export function dataFile(directory: string, kind: string, bytes: number): string
   const random = generator(42);
   const descriptor = openSync(`${file}.tmp`, 'w');
   let written = 0;
-  for (let n = 0; written < bytes; ) {
+  for (let n = 0; written < bytes;) {
     let block = '';
     for (let i = 0; i < 5000; i++) block += `${line(n++, random)}\n`;
     written += writeSync(descriptor, block);

@@ -27,7 +27,7 @@ function blocks(file: string, take: (text: string) => void): void {
 
 function eachLine(file: string, take: (line: string) => void): void {
   blocks(file, (text) => {
-    for (let start = 0; start < text.length; ) {
+    for (let start = 0; start < text.length;) {
       const end = text.indexOf('\n', start);
       take(text.slice(start, end));
       start = end + 1;
@@ -35,7 +35,7 @@ function eachLine(file: string, take: (line: string) => void): void {
   });
 }
 
-const [work, file = '', out = '/dev/null'] = process.argv.slice(2);
+const [work = '', file = '', out = '/dev/null'] = process.argv.slice(2);
 let records = 0;
 let checksum = 0;
 
@@ -72,7 +72,7 @@ switch (work) {
     const descriptor = openSync(out, 'w');
     blocks(file, (text) => {
       let written = '';
-      for (let start = 0; start < text.length; ) {
+      for (let start = 0; start < text.length;) {
         const end = text.indexOf('\n', start);
         const line = text.slice(start, end);
         const record = JSON.parse(line) as { time: string };

@@ -33,7 +33,12 @@ export async function measure(
   const startedAt = performance.now();
   const child = spawn(
     'bash',
-    ['-c', '"$@" & child=$!; echo "$child" >&3; wait $child; code=$?; LC_ALL=C times >&4; exit $code', 'bash', ...command],
+    [
+      '-c',
+      '"$@" & child=$!; echo "$child" >&3; wait $child; code=$?; LC_ALL=C times >&4; exit $code',
+      'bash',
+      ...command,
+    ],
     { ...options, stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'] },
   );
   let rss = 0;

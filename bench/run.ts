@@ -107,7 +107,10 @@ interface Row {
   fluentBit: Measurement | undefined;
 }
 
-async function runAgent(scenario: Scenario, file: string): Promise<{ measured: Measurement; records: number }> {
+async function runAgent(
+  scenario: Scenario,
+  file: string,
+): Promise<{ measured: Measurement; records: number }> {
   const directory = mkdtempSync(join(tmpdir(), 'tailrace-bench-'));
   try {
     const measured = await measure(
@@ -122,7 +125,8 @@ async function runAgent(scenario: Scenario, file: string): Promise<{ measured: M
       ],
       { env: { ...process.env, TAILRACE_COMPILED: '1' } },
     );
-    if (measured.exitCode !== 0) throw new Error(`The agent ended with ${measured.exitCode}: ${measured.stderr}`);
+    if (measured.exitCode !== 0)
+      throw new Error(`The agent ended with ${measured.exitCode}: ${measured.stderr}`);
     const delivered = /delivered ([\d,]+)/.exec(measured.stdout + measured.stderr)?.[1]?.replaceAll(',', '');
     return { measured, records: Number(delivered) };
   } finally {
@@ -149,7 +153,12 @@ function middle(measurements: readonly Measurement[]): Measurement {
   };
 }
 
-async function runScenario(scenario: Scenario, bytes: number, runs: number, binary: string | undefined): Promise<Row> {
+async function runScenario(
+  scenario: Scenario,
+  bytes: number,
+  runs: number,
+  binary: string | undefined,
+): Promise<Row> {
   const file = dataFile(join(HERE, 'data'), scenario.data, bytes);
   // Into the page cache first: the disk is not what is measured.
   readFileSync(file);
@@ -188,7 +197,9 @@ async function runScenario(scenario: Scenario, bytes: number, runs: number, bina
 function print(rows: readonly Row[]): void {
   const number = (value: number): string => value.toFixed(2);
   const megabytes = (value: number): string => (value / 1e6).toFixed(0);
-  console.log('\n| work | records | loop CPU s | agent CPU s | × loop | agent wall s | peak RSS MB | Fluent Bit CPU s | × Fluent Bit |');
+  console.log(
+    '\n| work | records | loop CPU s | agent CPU s | × loop | agent wall s | peak RSS MB | Fluent Bit CPU s | × Fluent Bit |',
+  );
   console.log('|---|---:|---:|---:|---:|---:|---:|---:|---:|');
   for (const { name, loop, agent, records, fluentBit } of rows) {
     const cells = [
@@ -214,11 +225,13 @@ const { values } = parseArgs({
     'fluent-bit': { type: 'string' },
   },
 });
-if (!existsSync(join(ROOT, 'dist/src/cli/main.js'))) throw new Error('Run `npm run build` first: the agent is measured compiled.');
+if (!existsSync(join(ROOT, 'dist/src/cli/main.js')))
+  throw new Error('Run `npm run build` first: the agent is measured compiled.');
 const only = values.only?.split(',');
 const rows: Row[] = [];
 for (const scenario of SCENARIOS) {
-  if (only !== undefined && !only.some((word) => scenario.name.toLowerCase().includes(word.toLowerCase()))) continue;
+  if (only !== undefined && !only.some((word) => scenario.name.toLowerCase().includes(word.toLowerCase())))
+    continue;
   rows.push(await runScenario(scenario, Number(values.mb) * 1e6, Number(values.runs), values['fluent-bit']));
 }
 print(rows);

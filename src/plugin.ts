@@ -211,11 +211,7 @@ export interface OutputDefinition<F extends OptionFields = OptionFields> extends
   create(options: OptionValues<F>, context: OutputContext): Promise<Output> | Output;
 }
 
-export type PluginDefinition =
-  | InputDefinition
-  | ParserDefinition
-  | FilterDefinition
-  | OutputDefinition;
+export type PluginDefinition = InputDefinition | ParserDefinition | FilterDefinition | OutputDefinition;
 
 export function defineInput<F extends OptionFields>(
   definition: Omit<InputDefinition<F>, 'kind'>,
@@ -317,8 +313,10 @@ export type { HttpClient, HttpClientOptions, HttpRequest, HttpResponse } from '.
 // What brings a library along is loaded by whoever needs it: start-up and idle memory are features.
 
 /** Loads the HTTP client of the outputs. */
-export const loadHttpClient = async (): Promise<Pick<typeof httpClient, 'HttpClient'>> => import('./net/http-client.ts');
+export const loadHttpClient = async (): Promise<Pick<typeof httpClient, 'HttpClient'>> =>
+  import('./net/http-client.ts');
 /** Loads the MessagePack encoder. */
-export const loadMsgpack = async (): Promise<Pick<typeof msgpack, 'encodeMsgpack'>> => import('./codec/msgpack.ts');
+export const loadMsgpack = async (): Promise<Pick<typeof msgpack, 'encodeMsgpack'>> =>
+  import('./codec/msgpack.ts');
 /** Loads the GELF encoder. */
 export const loadGelf = async (): Promise<Pick<typeof gelf, 'gelfText'>> => import('./codec/gelf.ts');

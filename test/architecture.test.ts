@@ -39,7 +39,12 @@ function importsOf(file: string): Import[] {
   for (const [, typeOnly, specifier] of text.matchAll(
     /^(?:import|export)\s+(type\s+)?(?:[^'"`;]*?\sfrom\s+)?'([^']+)'/gm,
   )) {
-    found.push({ from: file, to: target(specifier as string), typeOnly: typeOnly !== undefined, dynamic: false });
+    found.push({
+      from: file,
+      to: target(specifier as string),
+      typeOnly: typeOnly !== undefined,
+      dynamic: false,
+    });
   }
   for (const [, specifier] of text.matchAll(/\bimport\(\s*'([^']+)'/g)) {
     found.push({ from: file, to: target(specifier as string), typeOnly: false, dynamic: true });
@@ -54,7 +59,9 @@ const step = (file: string): number => STEPS.findIndex((rooms) => rooms.includes
 
 const sources = filesBelow('src');
 const plugins = filesBelow('plugins');
-const inside = sources.flatMap(importsOf).filter(({ to }) => to.startsWith('src/') || to.startsWith('plugins/'));
+const inside = sources
+  .flatMap(importsOf)
+  .filter(({ to }) => to.startsWith('src/') || to.startsWith('plugins/'));
 
 function forbidden({ from, to, typeOnly }: Import): boolean {
   if (from === 'src/plugin.ts') return !to.startsWith('src/');
@@ -98,7 +105,8 @@ describe('architecture', () => {
 
   it('plugins import the SDK, their own files, what their family shares, and libraries', () => {
     const bad = plugins.flatMap(importsOf).filter(({ from, to, dynamic }) => {
-      if (from === 'plugins/index.ts') return to.startsWith('src/') ? to !== 'src/plugin.ts' : !dynamic && to !== 'plugins/parsers/stock.ts';
+      if (from === 'plugins/index.ts')
+        return to.startsWith('src/') ? to !== 'src/plugin.ts' : !dynamic && to !== 'plugins/parsers/stock.ts';
       if (!to.startsWith('src/') && !to.startsWith('plugins/')) return false;
       if (to === 'src/plugin.ts' || to.startsWith('plugins/shared/')) return false;
       return unit(from) !== unit(to);
@@ -108,7 +116,8 @@ describe('architecture', () => {
 
   it('the process ends only in src/cli', () => {
     const ends = [...sources, ...plugins].filter(
-      (file) => !file.startsWith('src/cli/') && /\bprocess\.exit\(/.test(readFileSync(join(ROOT, file), 'utf8')),
+      (file) =>
+        !file.startsWith('src/cli/') && /\bprocess\.exit\(/.test(readFileSync(join(ROOT, file), 'utf8')),
     );
     expect(ends).toEqual([]);
   });
@@ -118,5 +127,4 @@ describe('architecture', () => {
     expect(users.length).toBeGreaterThan(0);
     expect(users.filter(({ from }) => !from.startsWith('src/config/')).map(({ from }) => from)).toEqual([]);
   });
-});
 });

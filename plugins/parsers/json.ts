@@ -17,8 +17,8 @@ import {
   notSkipEmpty,
   notTypes,
   timeOptions,
-} from './common/options.ts';
-import type { EventTime } from './common/event-time.ts';
+} from '../shared/parser-options.ts';
+import type { EventTime } from '../shared/event-time.ts';
 
 const NO_JSON = 'The text is not valid JSON.';
 const NO_OBJECT = 'The JSON text is no object.';

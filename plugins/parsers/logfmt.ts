@@ -16,8 +16,8 @@ import {
   notSkipEmpty,
   timeOptions,
   typesOption,
-} from './common/options.ts';
-import type { EventTime } from './common/event-time.ts';
+} from '../shared/parser-options.ts';
+import type { EventTime } from '../shared/event-time.ts';
 
 const NO_KEY = 'The text has no key.';
 const BARE_KEY = 'The text has a key without a value.';

@@ -14,8 +14,8 @@ import {
   notSkipEmpty,
   timeOptions,
   typesOption,
-} from './common/options.ts';
-import type { EventTime } from './common/event-time.ts';
+} from '../shared/parser-options.ts';
+import type { EventTime } from '../shared/event-time.ts';
 
 const NO_LABEL = 'The text has a part that is no label:value pair.';
 const EMPTY = 'The text has no label:value pair.';

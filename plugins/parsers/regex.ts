@@ -28,8 +28,8 @@ import {
   notLogfmt,
   timeOptions,
   typesOption,
-} from './common/options.ts';
-import type { EventTime } from './common/event-time.ts';
+} from '../shared/parser-options.ts';
+import type { EventTime } from '../shared/event-time.ts';
 
 type Regex = ReturnType<typeof translateRegex>;
 

@@ -9,8 +9,8 @@ export interface InputAccount {
   /** Bytes. */
   readonly limit: number;
   used: number;
-  /** True while its input is being kept waiting. */
-  paused: boolean;
+  /** Since when its input is being kept waiting, monotonic milliseconds; undefined while it is not. */
+  pausedAt: number | undefined;
   /** How often it was paused. */
   pauses: number;
 }
@@ -38,7 +38,7 @@ export class MemoryBuffer {
       name,
       limit: limit > 0 ? Math.min(limit, this.limit) : this.limit,
       used: 0,
-      paused: false,
+      pausedAt: undefined,
       pauses: 0,
     };
   }
@@ -60,7 +60,7 @@ export class MemoryBuffer {
   room(account: InputAccount): Promise<void> | undefined {
     if (this.hasRoom(account)) return undefined;
     account.pauses++;
-    account.paused = true;
+    account.pausedAt = performance.now();
     const waiting = new Promise<void>((resume) => this.waiters.push({ account, resume }));
     this.onPressure?.();
     return waiting;
@@ -71,7 +71,7 @@ export class MemoryBuffer {
     const waiters = this.waiters;
     this.waiters = [];
     for (const { account, resume } of waiters) {
-      account.paused = false;
+      account.pausedAt = undefined;
       resume();
     }
   }
@@ -85,7 +85,7 @@ export class MemoryBuffer {
     this.waiters = [];
     for (const waiter of waiters) {
       if (this.hasRoom(waiter.account)) {
-        waiter.account.paused = false;
+        waiter.account.pausedAt = undefined;
         waiter.resume();
       } else {
         this.waiters.push(waiter);

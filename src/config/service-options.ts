@@ -18,7 +18,7 @@ export const serviceOptions = {
   state_path: string()
     .optional()
     .describe('Directory for positions and whatever else must survive a restart, or off.'),
-  memory_limit: size().default('32M').describe('Upper bound of all memory buffers together.'),
+  memory_limit: size().default('16M').describe('Upper bound of all memory buffers together.'),
   parsers_file: many()
     .optional()
     .describe('Files with parsers, YAML or classic format, relative to this file.'),

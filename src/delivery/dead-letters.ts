@@ -6,7 +6,16 @@
  *
  * A file that reaches its bound becomes `<output>.1.ndjson`, replacing the one before: its letters are counted as evicted.
  */
-import { closeSync, fdatasyncSync, mkdirSync, openSync, readFileSync, renameSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fdatasyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { Slice } from '../event/chunk.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -54,7 +63,10 @@ export class DeadLetters {
       }
       return true;
     } catch (error) {
-      this.log.error({ file, error, records: letters.length }, 'Cannot write dead letters; the records are dropped');
+      this.log.error(
+        { file, error, records: letters.length },
+        'Cannot write dead letters; the records are dropped',
+      );
       return false;
     }
   }
@@ -96,5 +108,5 @@ function timeOf(slice: Slice): string {
 }
 
 function writeAll(descriptor: number, bytes: Buffer): void {
-  for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
+  for (let at = 0; at < bytes.length;) at += writeSync(descriptor, bytes, at);
 }

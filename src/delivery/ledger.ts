@@ -43,7 +43,10 @@ export class OutputLedger {
 
   dropped(reason: string): Series {
     return this.metrics
-      .counter('tailrace_output_dropped_records_total', 'Records dropped on their way to the output, by reason.')
+      .counter(
+        'tailrace_output_dropped_records_total',
+        'Records dropped on their way to the output, by reason.',
+      )
       .labels({ name: this.name, reason });
   }
 

@@ -205,7 +205,8 @@ export class OutputQueue {
     const backingOff = this.pausedUntil - now;
     if (backingOff > 0) return backingOff;
     const { limits, flushMs } = this.options;
-    const enough = this.bytes - this.sendingBytes >= limits.bytes || this.records - this.sending >= limits.records;
+    const enough =
+      this.bytes - this.sendingBytes >= limits.bytes || this.records - this.sending >= limits.records;
     if (enough || this.hurried || this.draining || this.failures > 0) return 0;
     return this.lastStart + flushMs - now;
   }
@@ -316,7 +317,10 @@ export class OutputQueue {
     const retry = (outcome.retry ?? []).filter((index) => !refused.has(index)).toSorted((a, b) => a - b);
     const total = countRecords(parcels);
     const back = pick(parcels, retry);
-    const bad = pick(parcels, [...refused].toSorted((a, b) => a - b));
+    const bad = pick(
+      parcels,
+      [...refused].toSorted((a, b) => a - b),
+    );
     const now = performance.now();
 
     // Dead letters are on disk before the records settle (rule 25).
@@ -327,7 +331,12 @@ export class OutputQueue {
     if (total > refused.size + retry.length || refused.size > 0) this.recovered();
     ledger.attempt(retry.length === 0 && refused.size === 0 ? 'ok' : 'partial');
     if (back.length > 0) {
-      this.again(back, outcome.reason ?? 'the destination asked to send some records again', outcome.retryAfterMs, false);
+      this.again(
+        back,
+        outcome.reason ?? 'the destination asked to send some records again',
+        outcome.retryAfterMs,
+        false,
+      );
     }
     this.account();
     this.options.writeMarks();
@@ -425,7 +434,12 @@ export class OutputQueue {
       wait = backoffMs(this.failures, backoff, retryAfterMs);
       this.pausedUntil = now + wait;
       log.warn(
-        { error: reason, failures: this.failures, retry_in_ms: Math.round(wait), records: countRecords(kept) },
+        {
+          error: reason,
+          failures: this.failures,
+          retry_in_ms: Math.round(wait),
+          records: countRecords(kept),
+        },
         'The destination failed; its records are sent again',
       );
     }

@@ -50,6 +50,7 @@ declare global {
 
 // JSON.stringify throws on a bigint unless it knows toJSON: give it the digits, unquoted.
 if (!Object.hasOwn(BigInt.prototype, 'toJSON')) {
+  // oxlint-disable-next-line no-extend-native -- the hook that JSON.stringify offers
   Object.defineProperty(BigInt.prototype, 'toJSON', {
     value(this: bigint) {
       return JSON.rawJSON(this.toString());

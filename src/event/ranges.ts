@@ -52,7 +52,7 @@ export class Ranges {
   remove(from: number, to: number): number {
     if (to <= from) return 0;
     let removed = 0;
-    for (let index = this.locate(from); index < this.list.length; ) {
+    for (let index = this.locate(from); index < this.list.length;) {
       const range = this.list[index] as Range;
       if (range[0] >= to) break;
       const start = Math.max(range[0], from);

@@ -51,10 +51,7 @@ export class Source {
     this.id = id;
     this.emitted = position;
     this.resumed = new Map(
-      [...progress].map(([output, { mark, settled }]) => [
-        output,
-        { mark, settled: new Ranges(settled) },
-      ]),
+      [...progress].map(([output, { mark, settled }]) => [output, { mark, settled: new Ranges(settled) }]),
     );
   }
 

@@ -28,7 +28,7 @@ interface Rule {
 }
 
 /** A decoder rule that cannot be read. */
-export class DecoderError extends Error {
+class DecoderError extends Error {
   override name = 'DecoderError';
 }
 

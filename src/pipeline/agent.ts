@@ -15,7 +15,7 @@ import { openState } from '../state/store.ts';
 import type { StateStore } from '../state/store.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { buildFilter, buildInput, buildOutput, fingerprintOf } from './build.ts';
+import { buildFilter, buildInput, buildOutput, fingerprintOf, outputNames } from './build.ts';
 import type { Surroundings } from './build.ts';
 import { Deadline } from './deadline.ts';
 import { FilterChain } from './filters.ts';
@@ -150,7 +150,8 @@ export class Agent {
         this.outputs.push({ instance, fingerprint, queue: new OutputQueue(options) });
       }
       const stages: FilterStage[] = [];
-      for (const instance of definition.filters) stages.push(await buildFilter(instance, definition, surroundings));
+      for (const instance of definition.filters)
+        stages.push(await buildFilter(instance, definition, surroundings));
       this.flow = { filters: this.chain(stages), router: this.route(this.outputs) };
       for (const instance of definition.inputs) {
         this.inputs.push(await buildInput(instance, definition, surroundings));
@@ -324,18 +325,23 @@ export class Agent {
   }
 
   private observe(): void {
-    this.metrics.gauge('tailrace_buffer_bytes', 'Bytes that records take in memory, request bodies included.', (family) => {
-      family.labels().value = this.memory.used;
-    });
-    this.metrics.gauge('tailrace_input_paused', '1 while the input waits for room in the buffer.', (family) => {
-      for (const { name, account } of this.inputs) family.labels({ name }).value = account.paused ? 1 : 0;
-    });
+    this.metrics.gauge(
+      'tailrace_buffer_bytes',
+      'Bytes that records take in memory, request bodies included.',
+      (family) => {
+        family.labels().value = this.memory.used;
+      },
+    );
+    this.metrics.gauge(
+      'tailrace_input_paused',
+      '1 while the input waits for room in the buffer.',
+      (family) => {
+        for (const { name, account } of this.inputs)
+          family.labels({ name }).value = account.pausedAt === undefined ? 0 : 1;
+      },
+    );
     this.metrics.gauge('tailrace_uptime_seconds', 'Seconds since the agent started.', (family) => {
       family.labels().value = (performance.now() - this.startedAt) / 1000;
     });
   }
-}
-
-function outputNames(definition: PipelineDefinition): { stateName: string; plugin: string }[] {
-  return definition.outputs.map(({ stateName, definition: { name } }) => ({ stateName, plugin: name }));
 }

@@ -50,9 +50,9 @@ export function fingerprintOf(instance: AnyInstance, definition: PipelineDefinit
   const hash = createHash('sha256').update(instance.fingerprint);
   if ('parserOptions' in instance.definition) {
     for (const option of instance.definition.parserOptions ?? []) {
-      const names = [instance.options[option]].flat();
+      const names = new Set([instance.options[option]].flat());
       for (const parser of definition.parsers) {
-        if (names.includes(parser.name)) hash.update(parser.fingerprint);
+        if (names.has(parser.name)) hash.update(parser.fingerprint);
       }
     }
   }
@@ -153,7 +153,8 @@ export async function buildOutput(
     limits: {
       bytes: traits.limits?.bytes ?? DEFAULT_ATTEMPT_BYTES,
       records:
-        traits.limits?.records ?? (traits.payload === 'none' ? DEFAULT_ATTEMPT_RECORDS : Number.POSITIVE_INFINITY),
+        traits.limits?.records ??
+        (traits.payload === 'none' ? DEFAULT_ATTEMPT_RECORDS : Number.POSITIVE_INFINITY),
     },
     flushMs: service.flush * 1000,
     maxRetries: maxRetries(instance.retryLimit),
@@ -168,4 +169,9 @@ export async function buildOutput(
       return shareChunk(chunk, 1, memory, runner(chunk.input)?.account);
     },
   };
+}
+
+/** What the state has to know of the outputs. */
+export function outputNames(definition: PipelineDefinition): { stateName: string; plugin: string }[] {
+  return definition.outputs.map(({ stateName, definition: { name } }) => ({ stateName, plugin: name }));
 }

@@ -27,11 +27,7 @@ export class Deadline {
       timer = setTimeout(() => resolve(false), left);
     });
     try {
-      return await Promise.race([
-        work.then(() => true),
-        over,
-        this.forcing.then(() => false),
-      ]);
+      return await Promise.race([work.then(() => true), over, this.forcing.then(() => false)]);
     } finally {
       clearTimeout(timer);
     }

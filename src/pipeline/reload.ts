@@ -9,7 +9,7 @@ import type { PipelineDefinition } from '../config/definition.ts';
 import { OutputQueue } from '../delivery/queue.ts';
 import type { QueueOptions } from '../delivery/queue.ts';
 import type { Agent, OutputRunner } from './agent.ts';
-import { buildFilter, buildInput, buildOutput, fingerprintOf } from './build.ts';
+import { buildFilter, buildInput, buildOutput, fingerprintOf, outputNames } from './build.ts';
 import { Deadline } from './deadline.ts';
 import type { FilterStage } from './filters.ts';
 import type { InputRunner } from './input-runner.ts';
@@ -40,7 +40,10 @@ export async function reloadPipeline(
     plan = await prepare(agent, await load());
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    agent.log.error({ error: message }, 'The new configuration is not used; the running pipeline goes on unchanged');
+    agent.log.error(
+      { error: message },
+      'The new configuration is not used; the running pipeline goes on unchanged',
+    );
     return { ok: false, error: message };
   }
   await changeOver(agent, plan);
@@ -135,6 +138,7 @@ async function changeOver(agent: Agent, plan: Plan): Promise<void> {
   agent.outputs = inOrder(plan.definition.outputs, [...plan.keptOutputs, ...exchanged, ...plan.newOutputs]);
   agent.flow = { filters: agent.chain(plan.stages), router: agent.route(agent.outputs) };
   agent.definition = plan.definition;
+  agent.surroundings.state?.useOutputs(outputNames(plan.definition));
   await oldFilters.close();
 
   // Sources of a stopped input stay with the store: an input that takes its place goes on where it stood.
@@ -183,9 +187,10 @@ async function attempt(
 }
 
 /** Runners in the order of their instances in the file. */
-function inOrder<R extends { instance: { name: string } }>(instances: readonly { name: string }[], runners: R[]): R[] {
+function inOrder<R extends { instance: { name: string } }>(
+  instances: readonly { name: string }[],
+  runners: R[],
+): R[] {
   const order = new Map(instances.map(({ name }, index) => [name, index]));
-  return runners.toSorted(
-    (a, b) => (order.get(a.instance.name) ?? 0) - (order.get(b.instance.name) ?? 0),
-  );
+  return runners.toSorted((a, b) => (order.get(a.instance.name) ?? 0) - (order.get(b.instance.name) ?? 0));
 }

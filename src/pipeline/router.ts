@@ -90,7 +90,12 @@ export class Router {
     ledger.skipped.value += batch.length - count;
     if (plan.length === 0) return;
 
-    const chunk = encodeBatch(tag, batch, plan.some(({ target }) => target.wantsBytes), performance.now());
+    const chunk = encodeBatch(
+      tag,
+      batch,
+      plan.some(({ target }) => target.wantsBytes),
+      performance.now(),
+    );
     receipt?.hold();
     const share = shareChunk(chunk, plan.length, this.memory, account, () => receipt?.release());
     for (const { target, records } of plan) {

@@ -30,6 +30,8 @@ export interface Readiness {
 
 /** Failed attempts in a row after which an output counts as failing: one lost connection is no news. */
 const FAILING_AFTER = 3;
+/** An input that waits this long for room is stuck. */
+const STUCK_AFTER_MS = 30_000;
 
 export function statusOf(agent: Agent): AgentStatus {
   return {
@@ -37,7 +39,7 @@ export function statusOf(agent: Agent): AgentStatus {
       name,
       plugin: instance.definition.name,
       tag: instance.tag,
-      paused: account.paused,
+      paused: account.pausedAt !== undefined,
       bufferedBytes: account.used,
     })),
     filters: agent.definition.filters.map(({ name, definition }) => ({ name, plugin: definition.name })),
@@ -56,10 +58,21 @@ export function readiness(agent: Agent, running: boolean): Readiness {
     const { failures, failingSince, lastError } = queue.state;
     if (failures < FAILING_AFTER) continue;
     const seconds = Math.round((performance.now() - failingSince) / 1000);
-    reasons.push(`Output ${instance.name} has failed ${failures} times in ${seconds} s: ${lastError ?? 'unknown'}.`);
+    reasons.push(
+      `Output ${instance.name} has failed ${failures} times in ${seconds} s: ${lastError ?? 'unknown'}.`,
+    );
+  }
+  if (agent.surroundings.state?.isFailing === true) {
+    reasons.push('Positions cannot be written: a crash would send records twice.');
   }
   for (const { name, account } of agent.inputs) {
-    if (account.paused) reasons.push(`Input ${name} waits: the memory buffer is full.`);
+    // Waiting a moment is how backpressure works; waiting long means that nothing flows.
+    const waited = account.pausedAt === undefined ? 0 : performance.now() - account.pausedAt;
+    if (waited >= STUCK_AFTER_MS) {
+      reasons.push(
+        `Input ${name} has waited ${Math.round(waited / 1000)} s for room: the memory buffer is full.`,
+      );
+    }
   }
   return { ready: reasons.length === 0, reasons };
 }

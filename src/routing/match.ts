@@ -25,7 +25,10 @@ export function matchesPattern(pattern: string, tag: string): boolean {
 }
 
 /** A test for tags; the regular expression wins over the pattern; with neither, no tag matches. */
-export function compileMatch(match: string | undefined, matchRegex: RegExp | undefined): (tag: string) => boolean {
+export function compileMatch(
+  match: string | undefined,
+  matchRegex: RegExp | undefined,
+): (tag: string) => boolean {
   if (matchRegex !== undefined) return (tag) => matchRegex.test(tag);
   if (match === undefined) return () => false;
   if (match === '*') return () => true;

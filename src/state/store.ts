@@ -1,5 +1,6 @@
 /** The state store: what an agent remembers of its sources, per input and per output. */
 import { join, resolve } from 'node:path';
+import type { DatabaseSync } from 'node:sqlite';
 import type { Source } from '../event/source.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics, Series } from '../telemetry/metrics.ts';

@@ -43,7 +43,7 @@ export class Family {
 
   /** The series with these labels, made at first use: keep it, don't look it up per record. */
   labels(labels: Labels = {}): Series {
-    const key = JSON.stringify(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)));
+    const key = JSON.stringify(Object.entries(labels).toSorted(([a], [b]) => (a < b ? -1 : 1)));
     let series = this.series.get(key);
     if (series === undefined) {
       series = { labels, value: 0 };
@@ -61,8 +61,7 @@ export class Family {
   sum(labels: Labels = {}): number {
     let sum = 0;
     for (const series of this.series.values()) {
-      if (Object.entries(labels).every(([name, value]) => series.labels[name] === value))
-        sum += series.value;
+      if (Object.entries(labels).every(([name, value]) => series.labels[name] === value)) sum += series.value;
     }
     return sum;
   }

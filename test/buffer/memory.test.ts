@@ -9,10 +9,10 @@ describe('MemoryBuffer', () => {
     expect(memory.room(account)).toBeUndefined();
     memory.charge(60, account);
     const room = memory.room(account);
-    expect(account.paused).toBe(true);
+    expect(account.pausedAt).toBeDefined();
     memory.release(60, account);
     await room;
-    expect(account.paused).toBe(false);
+    expect(account.pausedAt).toBeUndefined();
     expect(account.pauses).toBe(1);
   });
 
@@ -58,6 +58,6 @@ describe('MemoryBuffer', () => {
     const room = memory.room(account);
     memory.releaseAll();
     await room;
-    expect(account.paused).toBe(false);
+    expect(account.pausedAt).toBeUndefined();
   });
 });

@@ -15,7 +15,10 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-function letter(text: string, seconds = 1_700_000_000): { slice: Slice; status: number; reason: string; attempts: number; firstTriedAt: number } {
+function letter(
+  text: string,
+  seconds = 1_700_000_000,
+): { slice: Slice; status: number; reason: string; attempts: number; firstTriedAt: number } {
   const batch = new Batch();
   batch.source = new Source('src-1', 0);
   batch.base = 100;
@@ -52,7 +55,9 @@ describe('DeadLetters', () => {
     const metrics = new Metrics();
     const letters = new DeadLetters({ directory, log: recordingLog(), metrics, maxFileBytes: 400 });
     for (let i = 0; i < 12; i++) letters.write('out', [letter(`{"i":${i}}`)]);
-    const kept = readdirSync(directory).flatMap((file) => readFileSync(join(directory, file), 'utf8').trim().split('\n'));
+    const kept = readdirSync(directory).flatMap((file) =>
+      readFileSync(join(directory, file), 'utf8').trim().split('\n'),
+    );
     const evicted = metrics.counter('tailrace_dead_letters_evicted_total', '').sum();
     expect(evicted).toBeGreaterThan(0);
     expect(kept.length + evicted).toBe(12);

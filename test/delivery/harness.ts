@@ -15,7 +15,9 @@ import type { Logger } from '../../src/telemetry/log.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
 
 /** A logger that keeps its lines. */
-export function recordingLog(): Logger & { lines: { level: string; fields: Record<string, unknown>; message: string }[] } {
+export function recordingLog(): Logger & {
+  lines: { level: string; fields: Record<string, unknown>; message: string }[];
+} {
   const lines: { level: string; fields: Record<string, unknown>; message: string }[] = [];
   const at = (level: string) => (fields: Record<string, unknown>, message: string) => {
     lines.push({ level, fields, message });
@@ -67,7 +69,10 @@ export class Destination {
           this.mostInFlight = Math.max(this.mostInFlight, this.inFlight);
           try {
             const outcome = await answer({ records, slices, signal });
-            const missing = new Set([...(outcome.retry ?? []), ...(outcome.rejected ?? []).map((r) => r.index)]);
+            const missing = new Set([
+              ...(outcome.retry ?? []),
+              ...(outcome.rejected ?? []).map((r) => r.index),
+            ]);
             this.delivered.push(...records.filter((_, index) => !missing.has(index)));
             return outcome;
           } finally {
@@ -119,15 +124,15 @@ export class Destination {
 }
 
 /** Dead letters in memory; the file format has tests of its own. */
-export function keptLetters(): { letters: { n: unknown; status: number | undefined; reason: string }[] } & Pick<
-  DeadLetters,
-  'write'
-> {
+export function keptLetters(): {
+  letters: { n: unknown; status: number | undefined; reason: string }[];
+} & Pick<DeadLetters, 'write'> {
   const letters: { n: unknown; status: number | undefined; reason: string }[] = [];
   return {
     letters,
     write(_output, written) {
-      for (const { slice, status, reason } of written) letters.push({ n: slice.record(0)['n'], status, reason });
+      for (const { slice, status, reason } of written)
+        letters.push({ n: slice.record(0)['n'], status, reason });
       return true;
     },
   };

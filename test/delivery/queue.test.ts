@@ -53,10 +53,15 @@ describe('OutputQueue', () => {
   });
 
   it('sends only the records again that the destination named, and marks the rest as settled', async () => {
-    const sink = destination(({ records }): Outcome => (records.length === 10 ? { retry: [3, 4, 9] } : allDelivered));
+    const sink = destination(({ records }): Outcome =>
+      records.length === 10 ? { retry: [3, 4, 9] } : allDelivered,
+    );
     sink.write('a', 10);
     await sink.queue.idle();
-    expect(sink.attempts.map(numbers)).toEqual([[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [3, 4, 9]]);
+    expect(sink.attempts.map(numbers)).toEqual([
+      [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+      [3, 4, 9],
+    ]);
     expect(sink.ledger.retriedRecords.value).toBe(3);
     expect(sink.source.progress('out').mark).toBe(100);
   });
@@ -76,7 +81,9 @@ describe('OutputQueue', () => {
     expect(sink.source.progress('out')).toEqual({ mark: 500, settled: [[510, 1000]] });
     again.resolve(allDelivered);
     await sink.queue.idle();
-    expect(numbers(sink.delivered).toSorted((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, i) => i));
+    expect(numbers(sink.delivered).toSorted((a, b) => a - b)).toEqual(
+      Array.from({ length: 100 }, (_, i) => i),
+    );
   });
 
   it('rule 24: a failing destination is probed by one attempt at a time, and then served by all workers', async () => {
@@ -212,10 +219,13 @@ describe('OutputQueue', () => {
 
   it('rule 8: writes marks after every response, before the next request of the worker', async () => {
     const marks: number[] = [];
-    const sink = destination(() => {
-      marks.push(sink.marksWritten);
-      return allDelivered;
-    }, { limits: { bytes: 1_000_000, records: 1 } });
+    const sink = destination(
+      () => {
+        marks.push(sink.marksWritten);
+        return allDelivered;
+      },
+      { limits: { bytes: 1_000_000, records: 1 } },
+    );
     sink.write('a', 4);
     await sink.queue.idle();
     expect(marks).toEqual([0, 1, 2, 3]);
@@ -223,12 +233,15 @@ describe('OutputQueue', () => {
 
   it('rule 28: starts nothing after halt, and gives up what is in flight on abort', async () => {
     const started = Promise.withResolvers<void>();
-    const sink = destination(({ signal }) => {
-      started.resolve();
-      return new Promise((_, reject) => {
-        signal.addEventListener('abort', () => reject(signal.reason as Error));
-      });
-    }, { limits: { bytes: 1_000_000, records: 2 } });
+    const sink = destination(
+      ({ signal }) => {
+        started.resolve();
+        return new Promise((_, reject) => {
+          signal.addEventListener('abort', () => reject(signal.reason as Error));
+        });
+      },
+      { limits: { bytes: 1_000_000, records: 2 } },
+    );
     sink.write('a', 5);
     await started.promise;
     const halted = sink.queue.halt();

@@ -93,8 +93,15 @@ describe('encodeBatch', () => {
     const lines = text.split('\n');
     const slice = new Slice(chunk, 1, lines.length);
     expect(slice.length).toBe(lines.length - 1);
-    expect(Array.from({ length: slice.length }, (_unused, i) => slice.record(i)['log'])).toEqual(lines.slice(1));
-    expect(slice.bytes.toString()).toBe(lines.slice(1).map((log) => `${JSON.stringify({ log })}\n`).join(''));
+    expect(Array.from({ length: slice.length }, (_unused, i) => slice.record(i)['log'])).toEqual(
+      lines.slice(1),
+    );
+    expect(slice.bytes.toString()).toBe(
+      lines
+        .slice(1)
+        .map((log) => `${JSON.stringify({ log })}\n`)
+        .join(''),
+    );
     expect(slice.jsonBytes(0).toString()).toBe(JSON.stringify({ log: lines[1] }));
   });
 

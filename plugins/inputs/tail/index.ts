@@ -65,7 +65,7 @@ export default defineInput({
     if (options.path.length === 0) problems.push({ key: 'path', message: 'names no file' });
     for (const key of MULTILINE) {
       const value = (options as Record<string, unknown>)[key];
-      if (value === undefined || /^(off|false|no)$/i.test(String(value))) continue;
+      if (typeof value !== 'string' || /^(off|false|no)$/i.test(value)) continue;
       problems.push({ key, message: `Tailrace does not join lines yet (${key}); remove it, or wait for the release that brings multiline parsers` });
     }
     if (options.tag_regex !== undefined) {

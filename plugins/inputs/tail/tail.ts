@@ -87,7 +87,7 @@ export class TailInput implements Input {
   }
 
   async start(emit: Emit): Promise<void> {
-    const { metrics, name, log, drop } = this.context;
+    const { metrics, name, log } = this.context;
     const long = metrics.counter('tailrace_input_long_lines_total', 'Lines over the limit, by what was done with them.');
     const unparsed = metrics
       .counter('tailrace_input_unparsed_records_total', 'Lines that the parser does not take; they go on as they are.')
@@ -96,7 +96,7 @@ export class TailInput implements Input {
       emit,
       onLongLine: (file, action) => {
         long.labels({ name, action }).value++;
-        if (action === 'skip') drop('long_line', 1);
+        if (action === 'skip') this.context.drop('long_line', 1);
         log.warn({ file: file.path, limit: this.options.maxLine, action }, 'A line is longer than buffer_max_size');
       },
       onUnparsed: (file, reason) => {

@@ -11,8 +11,8 @@ import {
   parseOffset,
   string,
   TimeFormatError,
-} from '../../../src/plugin.ts';
-import type { Cast, DecodeFields, OptionProblem, ParserContext } from '../../../src/plugin.ts';
+} from '../../src/plugin.ts';
+import type { Cast, DecodeFields, OptionProblem, ParserContext } from '../../src/plugin.ts';
 import { EventTime } from './event-time.ts';
 
 export const timeOptions = {

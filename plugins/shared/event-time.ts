@@ -1,5 +1,5 @@
 /** The time of an event, read from one of its fields. */
-import type { ParsedEvent, ParserContext, TimeFormat } from '../../../src/plugin.ts';
+import type { ParsedEvent, ParserContext, TimeFormat } from '../../src/plugin.ts';
 
 /** A time that cannot be read is said once in this many milliseconds. */
 const REPORT_EVERY = 60_000;
