@@ -21,7 +21,7 @@ function cell(text: string): string {
 }
 
 function type({ type: name, multiple }: OptionDescription): string {
-  return multiple ? `${name}; may be a list` : name;
+  return multiple && name !== 'list' ? `${name}; may be a list` : name;
 }
 
 function table(options: readonly OptionDescription[]): string {

@@ -68,7 +68,7 @@ function describeOne(definition: PluginDefinition): string {
 
 function describeOption(option: OptionDescription): string {
   const parts = [option.type];
-  if (option.multiple) parts.push('may be a list');
+  if (option.multiple && option.type !== 'list') parts.push('may be a list');
   if (option.required) parts.push('required');
   if (option.default) parts.push(`default ${option.default}`);
   let text = `\n  ${[option.key, ...option.aliases].join(', ')}  (${parts.join('; ')})\n`;

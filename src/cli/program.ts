@@ -33,6 +33,9 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     // Help and version were asked for.
     if (error.exitCode === 0) return EXIT.ok;
     throw new UserError(`${error.message.replace(/^error: /, '')}\nSee: tailrace --help`, EXIT.usage);
+  } finally {
+    // The process ends at once after this, and a socket as standard output takes its bytes only later.
+    await new Promise((resolve) => process.stdout.write('', resolve));
   }
   return code;
 }

@@ -43,7 +43,15 @@ export class Cli {
   constructor(args: readonly string[], cwd: string, env: Readonly<Record<string, string>> = {}) {
     this.child = spawn(process.execPath, [LAUNCHER, ...args], {
       cwd,
-      env: { PATH: process.env.PATH, HOME: cwd, STATE_DIRECTORY: join(cwd, 'state'), TZ: 'UTC', ...env },
+      env: {
+        PATH: process.env.PATH,
+        HOME: cwd,
+        // Compiled modules are kept from run to run: half of a start.
+        XDG_CACHE_HOME: join(ROOT, 'node_modules', '.cache'),
+        STATE_DIRECTORY: join(cwd, 'state'),
+        TZ: 'UTC',
+        ...env,
+      },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
     this.child.stdin.on('error', () => {});

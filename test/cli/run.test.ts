@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -195,10 +195,14 @@ describe('tailrace run', () => {
     const directory = workspace({ ...START, 'a.yaml': pipeline('log_file: agent.log') });
     const run = new Cli(['run', '-c', 'a.yaml'], directory);
     await run.until(({ stdout }) => stdout.includes('two'));
+    renameSync(join(directory, 'agent.log'), join(directory, 'agent.log.1'));
+    run.signal('SIGHUP');
+    await expect.poll(() => existsSync(join(directory, 'agent.log'))).toBe(true);
     run.signal('SIGTERM');
     expect(await run.exit()).toBe(0);
     expect(run.stderr).toBe('');
-    expect(readFileSync(join(directory, 'agent.log'), 'utf8')).toMatch(/Tailrace is running[\s\S]*Stopped after/);
+    expect(readFileSync(join(directory, 'agent.log.1'), 'utf8')).toContain('Tailrace is running');
+    expect(readFileSync(join(directory, 'agent.log'), 'utf8')).toContain('Stopped after');
   });
 
   it('says at the start what has no effect', async () => {
