@@ -87,7 +87,7 @@ class JsonParser implements Parser {
   /** False when the time key is not where it can be cut out, or holds no time. */
   private cutAndParse(line: string, cutter: MemberCutter, into: ParsedEvent): boolean {
     const time = this.time as EventTime;
-    if (!isOneLineObject(line) || !cutter.cut(line)) return false;
+    if (!isObjectText(line, into) || !cutter.cut(line)) return false;
     const { rest } = cutter;
     const record = JSON.parse(rest) as LogRecord;
     // The key may be there again.
@@ -98,7 +98,7 @@ class JsonParser implements Parser {
   }
 
   private parseWhole(line: string, into: ParsedEvent): boolean {
-    const text = isOneLineObject(line) ? line : undefined;
+    const text = isObjectText(line, into) ? line : undefined;
     const value = (
       text === undefined || this.decode !== undefined ? parseExact(line) : JSON.parse(line)
     ) as Value;
@@ -122,12 +122,11 @@ class JsonParser implements Parser {
 }
 
 /** Whether the text can be kept: an object from its first to its last character, on one line. */
-function isOneLineObject(text: string): boolean {
+function isObjectText(text: string, { oneLine }: ParsedEvent): boolean {
   return (
     text.charCodeAt(0) === 0x7b &&
     text.charCodeAt(text.length - 1) === 0x7d &&
-    !text.includes('\n') &&
-    !text.includes('\r')
+    (oneLine === true || (!text.includes('\n') && !text.includes('\r')))
   );
 }
 

@@ -25,6 +25,8 @@ export interface LineText {
 
 /** What a parser made of one line; reused between calls. */
 export interface ParsedEvent {
+  /** Said by the caller: the line holds neither CR nor LF, so its text can be kept without looking for them. */
+  oneLine?: boolean;
   record: LogRecord;
   /** The record's JSON text, when the parser has it for nothing and it equals `record`; one line, an object. */
   text: string | undefined;

@@ -24,7 +24,7 @@ describe('a pipeline that is right', () => {
       httpPort: 2020,
       schedulerBase: 1,
       schedulerCap: 30,
-      memoryLimit: 32_000_000,
+      memoryLimit: 16_000_000,
       statePath: undefined,
     });
     expect(inputs[0]).toMatchObject({
