@@ -105,7 +105,7 @@ export class Agent {
       onFinished: () => void this.checkDone(),
       agentVersion: options.version,
     };
-    this.flow = { filters: this.chain([]), router: new Router([], this.memory) };
+    this.flow = { filters: this.chain([]), router: new Router([], this.memory, log) };
     this.done = new Promise((resolve) => {
       this.resolveDone = resolve;
     });
@@ -136,6 +136,7 @@ export class Agent {
         wantsBytes: instance.definition.traits?.payload !== 'none',
       })),
       this.memory,
+      this.log,
     );
   }
 

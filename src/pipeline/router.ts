@@ -10,6 +10,7 @@ import type { Source } from '../event/source.ts';
 import type { ChunkShare } from '../delivery/flight.ts';
 import type { OutputQueue } from '../delivery/queue.ts';
 import { RoutingTable } from '../routing/table.ts';
+import type { Logger } from '../telemetry/log.ts';
 import type { InputLedger } from './input-ledger.ts';
 
 export interface RouteTarget {
@@ -63,14 +64,34 @@ export function shareChunk(
 export class Router {
   private readonly table: RoutingTable<RouteTarget>;
   private readonly memory: MemoryBuffer;
+  private readonly log: Logger;
 
-  constructor(targets: readonly RouteTarget[], memory: MemoryBuffer) {
+  constructor(targets: readonly RouteTarget[], memory: MemoryBuffer, log: Logger) {
     this.table = new RoutingTable(targets.map((target) => ({ matches: target.matches, target })));
     this.memory = memory;
+    this.log = log;
   }
 
-  /** Hands a batch to the outputs of its tag. Never waits. */
-  route(tag: string, batch: Batch, { ledger, account }: RouteOrigin, receipt: Receipt | undefined): void {
+  /** Hands a batch to the outputs of its tag. Never waits, never throws. */
+  route(tag: string, batch: Batch, origin: RouteOrigin, receipt: Receipt | undefined): void {
+    try {
+      this.distribute(tag, batch, origin, receipt);
+    } catch (error) {
+      // Nothing was handed to anybody yet: encoding comes first. A filter has made something that is no JSON.
+      const dropped = batch.retain((index) => isEncodable(batch, index));
+      if (dropped === 0) throw error;
+      origin.ledger.drop('unencodable', dropped);
+      this.log.error({ tag, records: dropped, error }, 'Records that cannot be written as JSON are dropped');
+      this.distribute(tag, batch, origin, receipt);
+    }
+  }
+
+  private distribute(
+    tag: string,
+    batch: Batch,
+    { ledger, account }: RouteOrigin,
+    receipt: Receipt | undefined,
+  ): void {
     if (batch.length === 0) return;
     const targets = this.table.lookup(tag);
     if (targets.length === 0) {
@@ -85,17 +106,13 @@ export class Router {
       plan.push({ target, records });
       for (const [from, to] of records) routed.add(from, to);
     }
+    const wantsBytes = plan.some(({ target }) => target.wantsBytes);
+    const chunk = plan.length === 0 ? undefined : encodeBatch(tag, batch, wantsBytes, performance.now());
     const count = routed.size;
     ledger.routed.value += count;
     ledger.skipped.value += batch.length - count;
-    if (plan.length === 0) return;
+    if (chunk === undefined) return;
 
-    const chunk = encodeBatch(
-      tag,
-      batch,
-      plan.some(({ target }) => target.wantsBytes),
-      performance.now(),
-    );
     receipt?.hold();
     const share = shareChunk(chunk, plan.length, this.memory, account, () => receipt?.release());
     for (const { target, records } of plan) {
@@ -123,4 +140,14 @@ function unacknowledged(batch: Batch, source: Source, output: string): readonly 
 
 function startOf(batch: Batch, index: number): number {
   return batch.base + (batch.starts[index] as number);
+}
+
+/** False for what JSON cannot hold: a cycle, or nesting beyond the stack. */
+function isEncodable(batch: Batch, index: number): boolean {
+  try {
+    batch.json(index);
+    return true;
+  } catch {
+    return false;
+  }
 }

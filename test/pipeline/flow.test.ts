@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { MemoryBuffer } from '../../src/buffer/memory.ts';
 import { Batch } from '../../src/event/batch.ts';
+import type { LogRecord } from '../../src/event/record.ts';
 import { Receipt } from '../../src/event/receipt.ts';
 import { Source } from '../../src/event/source.ts';
 import { FilterChain } from '../../src/pipeline/filters.ts';
@@ -54,6 +55,7 @@ class Bench {
         wantsBytes: true,
       })),
       this.memory,
+      this.log,
     );
     this.runner = new InputRunner({
       instance: { name: 'in.0' } as InputRunner['instance'],
@@ -183,6 +185,28 @@ describe('from emit to the queues', () => {
     void bench.runner.emit('app', batchOf(4), new Receipt(settled.resolve));
     await settled.promise;
     expect([sink.delivered.length, other.delivered.length]).toEqual([2, 2]);
+  });
+
+  it('drops and counts what no JSON can hold, and nothing else', async () => {
+    const cycle: LogRecord = {};
+    cycle['self'] = cycle;
+    const bench = new Bench(
+      [
+        {
+          filter: {
+            process: (batch) => batch.replace(1, cycle),
+          },
+        },
+      ],
+      [{ match: '*', sink }],
+    );
+    void bench.runner.emit('app', batchOf(4));
+    await sink.queue.idle();
+    expect(sink.delivered).toEqual(['app:0', 'app:2', 'app:3']);
+    expect(
+      bench.metrics.counter('tailrace_input_dropped_records_total', '').sum({ reason: 'unencodable' }),
+    ).toBe(1);
+    expect(bench.balance).toEqual({ in: 4, out: 4 });
   });
 
   it('passes a batch that a filter falls over, and says so', async () => {
