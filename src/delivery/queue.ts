@@ -18,12 +18,11 @@ import type { ChunkShare } from './flight.ts';
 import { Lanes } from './lanes.ts';
 import type { Limits } from './lanes.ts';
 import type { OutputLedger } from './ledger.ts';
+import { DestinationHealth } from './health.ts';
+import { moveLeftovers } from './leftover.ts';
+import type { Extract } from './leftover.ts';
 import { countRecords, cut, parcelBytes, pick } from './parcel.ts';
 import type { Parcel } from './parcel.ts';
-
-/** A rest of a chunk that is smaller than this share of it, or older than this, gets a chunk of its own (rule 17). */
-const LEFTOVER_SHARE = 8;
-const LEFTOVER_AGE_MS = 60_000;
 
 export interface QueueOptions {
   name: string;
@@ -43,8 +42,7 @@ export interface QueueOptions {
   writeMarks: () => void;
   /** Accounts for the memory of request bodies: bytes taken, or freed when negative. */
   charge: (bytes: number) => void;
-  /** Makes a chunk of its own out of a rest and accounts for it. */
-  extract: (flight: Flight, ranges: readonly Range[]) => ChunkShare;
+  extract: Extract;
 }
 
 /** How an output does, for status and readiness. */
@@ -67,11 +65,7 @@ export class OutputQueue {
   private bytes = 0;
   private sending = 0;
   private sendingBytes = 0;
-  private failures = 0;
-  private failingSince = 0;
-  private lastError: string | undefined;
-  /** Monotonic milliseconds before which nothing is sent to the destination. */
-  private pausedUntil = 0;
+  private readonly health = new DestinationHealth();
   private lastStart = Number.NEGATIVE_INFINITY;
   private timer: NodeJS.Timeout | undefined;
   private hurried = false;
@@ -101,9 +95,9 @@ export class OutputQueue {
 
   get state(): QueueState {
     return {
-      failures: this.failures,
-      failingSince: this.failingSince,
-      lastError: this.lastError,
+      failures: this.health.failures,
+      failingSince: this.health.failingSince,
+      lastError: this.health.lastError,
       records: this.records,
       inFlight: this.sending,
     };
@@ -125,7 +119,7 @@ export class OutputQueue {
   /** From now on everything is sent at once, without the wait that a failure left: the agent stops. */
   drain(): void {
     this.draining = true;
-    this.pausedUntil = 0;
+    this.health.pausedUntil = 0;
     this.hurry();
   }
 
@@ -197,17 +191,17 @@ export class OutputQueue {
 
   /** While the destination fails, one probing attempt at a time (rule 24). */
   private workersNow(): number {
-    return this.failures > 0 ? 1 : this.options.workers;
+    return this.health.failures > 0 ? 1 : this.options.workers;
   }
 
   /** Milliseconds until an attempt may start. */
   private pauseMs(now: number): number {
-    const backingOff = this.pausedUntil - now;
+    const backingOff = this.health.pausedUntil - now;
     if (backingOff > 0) return backingOff;
     const { limits, flushMs } = this.options;
     const enough =
       this.bytes - this.sendingBytes >= limits.bytes || this.records - this.sending >= limits.records;
-    if (enough || this.hurried || this.draining || this.failures > 0) return 0;
+    if (enough || this.hurried || this.draining || this.health.failures > 0) return 0;
     return this.lastStart + flushMs - now;
   }
 
@@ -425,18 +419,14 @@ export class OutputQueue {
       ledger.dropped('retry_limit').value += exhausted;
       log.error({ records: exhausted, reason }, 'Records are dropped: the retry limit is reached');
     }
-    const attempts = Math.max(1, ...kept.map((parcel) => parcel.attempts));
+    const attempts = kept.reduce((most, parcel) => Math.max(most, parcel.attempts), 1);
     let wait = backoffMs(attempts, backoff, retryAfterMs);
     if (destinationFailed) {
-      this.failures++;
-      if (this.failures === 1) this.failingSince = now;
-      this.lastError = reason;
-      wait = backoffMs(this.failures, backoff, retryAfterMs);
-      this.pausedUntil = now + wait;
+      wait = this.health.failed(reason, backoff, retryAfterMs);
       log.warn(
         {
           error: reason,
-          failures: this.failures,
+          failures: this.health.failures,
           retry_in_ms: Math.round(wait),
           records: countRecords(kept),
         },
@@ -446,7 +436,7 @@ export class OutputQueue {
     if (kept.length > 0) {
       ledger.retries.value++;
       ledger.retriedRecords.value += countRecords(kept);
-      this.makeRoom(kept);
+      moveLeftovers(kept, this.options.extract);
       this.lanes.putBack(kept, destinationFailed ? 0 : now + wait);
     }
     this.account();
@@ -454,34 +444,8 @@ export class OutputQueue {
   }
 
   private recovered(): void {
-    if (this.failures > 0) {
-      this.options.log.info({ failures: this.failures }, 'The destination works again');
-    }
-    this.failures = 0;
-    this.pausedUntil = 0;
-    this.lastError = undefined;
-  }
-
-  /** Frees big chunks of which only a rest is left (rule 17). */
-  private makeRoom(parcels: Parcel[]): void {
-    const now = performance.now();
-    for (const flight of new Set(parcels.map((parcel) => parcel.flight))) {
-      const own = parcels.filter((parcel) => parcel.flight === flight);
-      const { chunk } = flight;
-      const small = flight.openBytes * LEFTOVER_SHARE < chunk.bytes.byteLength;
-      const old = now - chunk.arrivedAt > LEFTOVER_AGE_MS && flight.openRecords < chunk.length;
-      // Other parcels of the flight may be waiting or under way: their indexes must not change.
-      if (!(small || old) || countRecords(own) !== flight.openRecords) continue;
-      flight.moveTo(this.options.extract(flight, flight.openRanges));
-      own.sort((a, b) => a.from - b.from);
-      let at = 0;
-      for (const parcel of own) {
-        const size = parcel.to - parcel.from;
-        parcel.from = at;
-        parcel.to = at + size;
-        at += size;
-      }
-    }
+    const failures = this.health.worked();
+    if (failures > 0) this.options.log.info({ failures }, 'The destination works again');
   }
 }
 
