@@ -27,6 +27,7 @@ function restartWithFlag() {
     process.execve(process.execPath, args, process.env);
   } catch (error) {
     // A sandbox may forbid it: the agent runs as well with more memory.
+    if (process.env.TAILRACE_DEBUG) say('cannot restart with ' + FLAGS.join(' ') + ': ' + error.message);
   }
 }
 
@@ -62,7 +63,15 @@ function start() {
 }
 
 if (parseInt(process.versions.node, 10) < MINIMUM) {
-  say('this needs Node.js ' + MINIMUM + ' or newer, and this is ' + process.version + ' (' + process.execPath + ').');
+  say(
+    'this needs Node.js ' +
+      MINIMUM +
+      ' or newer, and this is ' +
+      process.version +
+      ' (' +
+      process.execPath +
+      ').',
+  );
   process.exit(2);
 } else {
   restartWithFlag();

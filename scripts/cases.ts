@@ -53,9 +53,11 @@ function judge(cases: readonly CaseResult[], differences: Readonly<Record<string
     else console.log(`FAILED   ${name}\n         ${errors.join('\n         ')}`);
   }
   console.log('');
-  for (const [group, [passed, total]] of [...counts].toSorted()) console.log(`  ${group.padEnd(24)} ${passed}/${total}`);
+  for (const [group, [passed, total]] of counts) console.log(`  ${group.padEnd(24)} ${passed}/${total}`);
   const passed = cases.filter(({ pass }) => pass).length;
-  console.log(`${passed} of ${cases.length} cases pass, ${cases.length - passed} do not; unexpected: ${wrong}`);
+  console.log(
+    `${passed} of ${cases.length} cases pass, ${cases.length - passed} do not; unexpected: ${wrong}`,
+  );
   return wrong;
 }
 

@@ -33,7 +33,9 @@ function table(options: readonly OptionDescription[]): string {
     for (const option of effective) {
       const names = [option.key, ...option.aliases].map((name) => `\`${name}\``).join(', ');
       const initial = option.required ? '**required**' : option.default ? `\`${cell(option.default)}\`` : '';
-      const notes = [option.description, option.deprecated && `Deprecated: ${option.deprecated}`].filter(Boolean);
+      const notes = [option.description, option.deprecated && `Deprecated: ${option.deprecated}`].filter(
+        Boolean,
+      );
       text += `| ${names} | ${cell(type(option))} | ${initial} | ${cell(notes.join(' '))} |\n`;
     }
   }

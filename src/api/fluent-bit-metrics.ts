@@ -30,7 +30,10 @@ const KINDS: Readonly<Record<'input' | 'filter' | 'output', readonly Mapping[]>>
       term: 'records',
       type: 'counter',
       help: 'Number of input records.',
-      from: [{ family: 'tailrace_input_read_records_total' }, { family: 'tailrace_input_created_records_total' }],
+      from: [
+        { family: 'tailrace_input_read_records_total' },
+        { family: 'tailrace_input_created_records_total' },
+      ],
       v1: true,
     },
     {
@@ -161,7 +164,10 @@ function value(metrics: Metrics, mapping: Mapping, name: string): number {
 
 function isCounted(metrics: Metrics, { from }: Mapping, name: string): boolean {
   return from.some(({ family }) =>
-    metrics.families.get(family)?.get().values.some(({ labels }) => labels.name === name),
+    metrics.families
+      .get(family)
+      ?.get()
+      .values.some(({ labels }) => labels.name === name),
   );
 }
 
@@ -189,7 +195,12 @@ function* general(metrics: Metrics): Generator<Collectable> {
   const labels = { hostname: hostname() };
   const one = (name: string, help: string, type: 'counter' | 'gauge', of: number): Collectable =>
     constant(name, help, type, () => [{ labels, value: of }]);
-  yield one('fluentbit_uptime', 'Number of seconds that Fluent Bit has been running.', 'counter', Math.floor(process.uptime()));
+  yield one(
+    'fluentbit_uptime',
+    'Number of seconds that Fluent Bit has been running.',
+    'counter',
+    Math.floor(process.uptime()),
+  );
   yield one(
     'fluentbit_process_start_time_seconds',
     'Start time of the process since unix epoch in seconds.',
@@ -199,7 +210,12 @@ function* general(metrics: Metrics): Generator<Collectable> {
   yield constant('fluentbit_build_info', 'Build version information.', 'gauge', () => [
     { labels: { ...labels, version: FLUENT_BIT_VERSION, os: platform() }, value: 1 },
   ]);
-  yield one('fluentbit_hot_reloaded_times', 'Collect the count of hot reloaded times.', 'counter', reloads(metrics));
+  yield one(
+    'fluentbit_hot_reloaded_times',
+    'Collect the count of hot reloaded times.',
+    'counter',
+    reloads(metrics),
+  );
   const messages = metrics.families.get('tailrace_log_messages_total');
   if (messages instanceof Family) {
     yield constant('fluentbit_logger_logs_total', 'Total number of logs', 'counter', () =>

@@ -45,7 +45,9 @@ export function registerFluentBitRoutes(server: FastifyInstance, context: ApiCon
   server.get('/api/v2/metrics/prometheus', prometheus);
 
   server.get('/api/v2/metrics', (_request, reply) =>
-    reply.type('text/plain; charset=utf-8').send(toText(fluentBitMetrics(metrics, names(context)), new Date())),
+    reply
+      .type('text/plain; charset=utf-8')
+      .send(toText(fluentBitMetrics(metrics, names(context)), new Date())),
   );
 
   // `/api/v1/storage` answers 404 without storage.metrics, and there is no disk buffer to tell of: it is not registered.
@@ -84,7 +86,9 @@ export function registerFluentBitRoutes(server: FastifyInstance, context: ApiCon
     handler: async (request, reply) => {
       const body = typeof request.body === 'string' ? request.body.trim() : '';
       if (body !== '' && !/^\{\s*\}$/.test(body)) {
-        return reply.code(400).send({ error: 'The body of a reload is {} or empty: nothing can be set with it.' });
+        return reply
+          .code(400)
+          .send({ error: 'The body of a reload is {} or empty: nothing can be set with it.' });
       }
       return answerReload(await context.reload(), reply);
     },

@@ -15,15 +15,15 @@ export class ListenError extends Error {
 
 function sentence(host: string, port: number, cause: NodeJS.ErrnoException): string {
   const where = `http_server: listening on ${host}:${port}`;
-  switch (cause.code) {
-    case 'EADDRINUSE':
-      return `${where}: port ${port} is taken by another process. Stop that one, set http_port to another, or http_server to off.`;
-    case 'EACCES':
-      return `${where}: this user may not listen on port ${port}. Set http_port to one above 1023.`;
-    case 'EADDRNOTAVAIL':
-    case 'ENOTFOUND':
-      return `${where}: this machine has no address ${host}. Set http_listen to one that it has, 127.0.0.1 for instance.`;
-    default:
-      return `${where}: ${describeError(cause)}.`;
+  const { code } = cause;
+  if (code === 'EADDRINUSE') {
+    return `${where}: port ${port} is taken by another process. Stop that one, set http_port to another, or http_server to off.`;
   }
+  if (code === 'EACCES') {
+    return `${where}: this user may not listen on port ${port}. Set http_port to one above 1023.`;
+  }
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
+    return `${where}: this machine has no address ${host}. Set http_listen to one that it has, 127.0.0.1 for instance.`;
+  }
+  return `${where}: ${describeError(cause)}.`;
 }

@@ -32,7 +32,11 @@ export async function startApi(context: ApiContext): Promise<ApiServer> {
     keepAliveTimeout: IDLE_TIMEOUT_MS,
     forceCloseConnections: true,
     routerOptions: { ignoreTrailingSlash: true },
-    http: { maxHeaderSize: HEADER_LIMIT, headersTimeout: REQUEST_TIMEOUT_MS, connectionsCheckingInterval: 1000 },
+    http: {
+      maxHeaderSize: HEADER_LIMIT,
+      headersTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: 1000,
+    },
   });
   server.server.maxConnections = MAX_CONNECTIONS;
   acceptAnyBody(server);
@@ -66,7 +70,9 @@ function acceptAnyBody(server: FastifyInstance): void {
 
 function answerErrors(server: FastifyInstance, context: ApiContext): void {
   server.setNotFoundHandler((request, reply) => {
-    void reply.code(404).send({ error: `There is no ${request.method} ${request.url.split('?')[0] ?? ''} here.` });
+    void reply
+      .code(404)
+      .send({ error: `There is no ${request.method} ${request.url.split('?')[0] ?? ''} here.` });
   });
   server.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
     const status = error.statusCode ?? 500;

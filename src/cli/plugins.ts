@@ -9,7 +9,9 @@ import type { ExitCode } from './exit.ts';
 const KINDS = ['input', 'parser', 'filter', 'output'] as const;
 
 export async function plugins(name?: string): Promise<ExitCode> {
-  process.stdout.write(name === undefined ? await list(registry) : await describe(registry, name.toLowerCase()));
+  process.stdout.write(
+    name === undefined ? await list(registry) : await describe(registry, name.toLowerCase()),
+  );
   return EXIT.ok;
 }
 

@@ -53,16 +53,27 @@ function define(done: (code: number) => void): Command {
 
   // Comes here only with a mistake that the first reader saw and commander did not.
   defineRun(program.command('run'), async (args) => {
-    throw new UserError(`run takes no argument but options: ${args.join(' ')}\nSee: tailrace run --help`, EXIT.usage);
+    throw new UserError(
+      `run takes no argument but options: ${args.join(' ')}\nSee: tailrace run --help`,
+      EXIT.usage,
+    );
   });
 
   program
     .command('check')
-    .description('Checks a configuration file and shows all its problems, each with file, line and suggestion.')
+    .description(
+      'Checks a configuration file and shows all its problems, each with file, line and suggestion.',
+    )
     .argument('<file>', 'configuration file (YAML)')
     .option('--strict', 'fail on warnings too')
-    .addHelpText('after', '\nExamples:\n  tailrace check pipeline.yaml\n  tailrace check --strict pipeline.yaml\n')
-    .addHelpText('after', 'Exits with 0 when it can run, with 1 when it cannot (with --strict: also for a warning).')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  tailrace check pipeline.yaml\n  tailrace check --strict pipeline.yaml\n',
+    )
+    .addHelpText(
+      'after',
+      'Exits with 0 when it can run, with 1 when it cannot (with --strict: also for a warning).',
+    )
     .action(async (file: string, options: { strict?: boolean }) => {
       done(await (await import('./check.ts')).check(file, options));
     });

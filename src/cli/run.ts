@@ -30,7 +30,10 @@ const SETTLED_MS = 1000;
 export async function run(options: RunOptions): Promise<number> {
   const { config } = options;
   if (config === undefined) {
-    throw new UserError('No configuration file was named: tailrace run -c FILE. See: tailrace run --help', EXIT.usage);
+    throw new UserError(
+      'No configuration file was named: tailrace run -c FILE. See: tailrace run --help',
+      EXIT.usage,
+    );
   }
   if (options.workdir !== undefined) changeDirectory(options.workdir);
   if (options.dryRun) return check(config, {});
@@ -71,7 +74,11 @@ class Run {
   private problems: readonly Problem[];
   private api: ApiServer | undefined;
 
-  constructor(configFile: string, options: RunOptions, loaded: Awaited<ReturnType<typeof loadConfiguration>>) {
+  constructor(
+    configFile: string,
+    options: RunOptions,
+    loaded: Awaited<ReturnType<typeof loadConfiguration>>,
+  ) {
     this.configFile = configFile;
     this.problems = loaded.problems;
     const definition = override(loaded.definition, options);
@@ -85,7 +92,10 @@ class Run {
     });
     this.log = openLog(service, this.metrics);
     if (this.stateDirectory !== undefined) prepareStateDirectory(this.stateDirectory);
-    this.reloads = this.metrics.counter('tailrace_config_reloads_total', 'Reloads of the configuration, by result.');
+    this.reloads = this.metrics.counter(
+      'tailrace_config_reloads_total',
+      'Reloads of the configuration, by result.',
+    );
     this.registerMetrics();
     this.agent = openAgent({
       definition,
@@ -180,7 +190,8 @@ class Run {
     log.setLevel(service.logLevel);
     const fixed = ['httpServer', 'httpListen', 'httpPort', 'logFile', 'statePath'] as const;
     const changed = fixed.filter((key) => service[key] !== before[key]).map((key) => SERVICE_KEYS[key]);
-    if (changed.length > 0) log.warn({ keys: changed }, 'Some service keys changed that only a restart takes up');
+    if (changed.length > 0)
+      log.warn({ keys: changed }, 'Some service keys changed that only a restart takes up');
     logProblems(this.problems, log);
     return { result: 'done' };
   }
@@ -189,7 +200,13 @@ class Run {
     const { agent, log, stateDirectory } = this;
     const { inputs, filters, outputs } = agent.definition;
     log.info(
-      { version: version(), config: this.configFile, inputs: inputs.length, filters: filters.length, outputs: outputs.length },
+      {
+        version: version(),
+        config: this.configFile,
+        inputs: inputs.length,
+        filters: filters.length,
+        outputs: outputs.length,
+      },
       'Tailrace is running',
     );
     if (stateDirectory === undefined) log.info({}, 'Positions are not kept (state_path: off)');
@@ -209,9 +226,11 @@ class Run {
     const stack = error instanceof Error ? error.stack : undefined;
     this.log.error({ error, stack }, 'A defect of tailrace: stopping');
     setTimeout(() => this.exit(EXIT.defect), (this.agent.definition.service.grace + 1) * 1000);
-    const summary = await this.agent.stop().catch(() => undefined);
-    if (summary !== undefined) this.conclude(summary);
-    this.exit(EXIT.defect);
+    try {
+      this.conclude(await this.agent.stop());
+    } finally {
+      this.exit(EXIT.defect);
+    }
   }
 
   private exit(code: ExitCode): void {
@@ -236,14 +255,18 @@ const SERVICE_KEYS = {
 
 function openLog(service: ServiceOptions, metrics: Metrics): AgentLog {
   const { logLevel: level, logFile: file } = service;
-  const pretty = process.stderr.isTTY === true;
+  const pretty = process.stderr.isTTY;
   const color = useColor(process.stderr);
   try {
     return createLogger({ level, file, pretty, color, metrics });
   } catch (error) {
-    throw new UserError(`The log file ${file ?? ''} cannot be opened: ${describeError(error)}.`, EXIT.config, {
-      cause: error,
-    });
+    throw new UserError(
+      `The log file ${file ?? ''} cannot be opened: ${describeError(error)}.`,
+      EXIT.config,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
@@ -260,7 +283,9 @@ function startFailure(error: unknown): Error {
   if (error instanceof UserError) return error;
   if (error instanceof StateLockedError) return new UserError(error.message, EXIT.taken, { cause: error });
   if (error instanceof ListenError) {
-    return new UserError(error.message, error.code === 'EADDRINUSE' ? EXIT.taken : EXIT.config, { cause: error });
+    return new UserError(error.message, error.code === 'EADDRINUSE' ? EXIT.taken : EXIT.config, {
+      cause: error,
+    });
   }
   if (error instanceof StateError) return new UserError(error.message, EXIT.config, { cause: error });
   if (!(error instanceof Error)) return new UserError(String(error), EXIT.config);

@@ -43,7 +43,9 @@ function defaultBase({ env, isRoot }: StateChoice): string {
 
 /** Readable, and different for files of one name: `app-3f1c…`. */
 function folderName(path: string): string {
-  const name = basename(path).replace(/\.ya?ml$/i, '').replaceAll(/[^A-Za-z0-9._-]/g, '_');
+  const name = basename(path)
+    .replace(/\.ya?ml$/i, '')
+    .replaceAll(/[^A-Za-z0-9._-]/g, '_');
   return `${name}-${createHash('sha256').update(path).digest('hex').slice(0, 12)}`;
 }
 

@@ -35,9 +35,17 @@ export function defineTail(
     .argument('<path...>', 'files or globs; - for the standard input')
     .option('--where <condition>', 'show only records for which it holds')
     .option('--json', 'print the records as JSON lines')
-    .option('--since <time>', 'show only records from then on: 30s, 10m, 2h, 1d ago, or an ISO time', readSince)
+    .option(
+      '--since <time>',
+      'show only records from then on: 30s, 10m, 2h, 1d ago, or an ISO time',
+      readSince,
+    )
     .option('--no-follow', 'end when everything is shown')
-    .option('-n, --lines <number>', 'show the last lines of each file first; all: from the beginning', readLines)
+    .option(
+      '-n, --lines <number>',
+      'show the last lines of each file first; all: from the beginning',
+      readLines,
+    )
     .addHelpText('after', EXAMPLES)
     .action(action);
 }

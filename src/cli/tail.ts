@@ -6,6 +6,7 @@ import { basename } from 'node:path';
 import { registry } from '../../plugins/index.ts';
 import type { Batch, Input, InputContext, Parser, PluginDefinition } from '../plugin.ts';
 import { translateRegex } from '../parse/regex.ts';
+import { textOf } from '../record/text.ts';
 import { compileExpression, ExpressionError } from '../record/expression.ts';
 import type { Expression } from '../record/expression.ts';
 import { createLogger } from '../telemetry/logger.ts';
@@ -51,7 +52,7 @@ class Session {
     this.where = options.where === undefined ? undefined : compileWhere(options.where);
     const all = options.since !== undefined || !options.follow;
     this.starts = new Starts(options.lines ?? (all ? Number.POSITIVE_INFINITY : DEFAULT_LINES));
-    const pretty = process.stderr.isTTY === true;
+    const pretty = process.stderr.isTTY;
     this.log = createLogger({ level: 'warn', pretty, color: useColor(process.stderr) });
   }
 
@@ -124,10 +125,11 @@ class Session {
     for (let index = 0; index < batch.length; index++) {
       const offset = batch.base + (batch.starts[index] ?? 0);
       if (known !== undefined && offset < known.start) continue;
-      const line = state.recogniser.line(String(batch.record(index)[LOG_KEY] ?? ''));
+      const line = state.recogniser.line(textOf(batch.record(index)[LOG_KEY] ?? ''));
       if (line === undefined) continue;
       // A line without a time of its own (a stack trace) belongs to the one before it.
-      if (line.time !== undefined) state.shown = line.time >= (this.options.since ?? Number.NEGATIVE_INFINITY);
+      if (line.time !== undefined)
+        state.shown = line.time >= (this.options.since ?? Number.NEGATIVE_INFINITY);
       if (!state.shown || this.where?.(line.record) === false) continue;
       text += showLine(line, prefix, { json: this.options.json === true, color: this.color }, now);
     }
@@ -193,7 +195,8 @@ function optionValues(
       const text = written[key];
       if (text === undefined) return [key, spec.defaultValue];
       const reading = spec.read([text]);
-      if (!reading.ok) throw new UserError(`${key}: "${text}" ${reading.problems[0]?.message ?? 'is wrong'}.`, EXIT.usage);
+      if (!reading.ok)
+        throw new UserError(`${key}: "${text}" ${reading.problems[0]?.message ?? 'is wrong'}.`, EXIT.usage);
       return [key, reading.value];
     }),
   );
@@ -204,6 +207,9 @@ function compileWhere(text: string): Expression {
     return compileExpression(text, { regex: (pattern) => translateRegex(pattern) });
   } catch (error) {
     if (!(error instanceof ExpressionError)) throw error;
-    throw new UserError(`--where: ${error.message}\n  ${text}\n  ${' '.repeat(error.column - 1)}^`, EXIT.usage);
+    throw new UserError(
+      `--where: ${error.message}\n  ${text}\n  ${' '.repeat(error.column - 1)}^`,
+      EXIT.usage,
+    );
   }
 }

@@ -96,12 +96,15 @@ class SinkLogger implements Logger {
   private readonly fields: Record<string, unknown>;
   private readonly level: LogLevel | undefined;
   private readonly rule: RepeatRule;
+  /** Whose messages these are: equal ones of others are not repeats. */
+  private readonly who: string;
 
   constructor(sink: LogSink, fields: Record<string, unknown>, level: LogLevel | undefined, rule: RepeatRule) {
     this.sink = sink;
     this.fields = fields;
     this.level = level;
     this.rule = rule;
+    this.who = JSON.stringify(fields);
   }
 
   error(fields: Record<string, unknown>, message: string): void {
@@ -134,7 +137,7 @@ class SinkLogger implements Logger {
       this.sink.write(level, { ...this.fields, ...safeFields(fields) }, safeText(message));
       return;
     }
-    const key = `${level} ${String(this.fields.name ?? '')} ${message}`;
+    const key = `${level} ${this.who} ${message}`;
     this.sink.limiter.offer(key, this.rule, (repeated) => {
       const line = { ...this.fields, ...safeFields(fields) };
       if (repeated > 0) line.repeated = `${repeated} times`;

@@ -1,4 +1,5 @@
 /** Makes the fields of a log line safe to write: no credentials, no huge values, errors as one sentence. */
+import { inspect } from 'node:util';
 
 const MAX_TEXT = 8192;
 const MAX_ITEMS = 64;
@@ -19,7 +20,7 @@ export function describeError(error: unknown): string {
   let current = error;
   for (let depth = 0; depth < 8 && current !== undefined && current !== null; depth++) {
     if (!(current instanceof Error)) {
-      parts.push(String(current));
+      parts.push(typeof current === 'string' ? current : inspect(current));
       break;
     }
     const part = oneError(current);
@@ -64,6 +65,7 @@ function safeValue(value: unknown, depth: number): unknown {
   if (depth >= MAX_DEPTH) return '[…]';
   if (Array.isArray(value)) return value.slice(0, MAX_ITEMS).map((item) => safeValue(item, depth + 1));
   const safe: Record<string, unknown> = {};
-  for (const [key, inner] of Object.entries(value).slice(0, MAX_ITEMS)) safe[key] = safeValue(inner, depth + 1);
+  for (const [key, inner] of Object.entries(value).slice(0, MAX_ITEMS))
+    safe[key] = safeValue(inner, depth + 1);
   return safe;
 }

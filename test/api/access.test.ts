@@ -12,7 +12,8 @@ describe('refusal', () => {
 
   it('lets others in only with the token', () => {
     expect(refusal({ address: far, headers: {} }, undefined)).toContain('http_server.token');
-    const withHeader = (authorization: string) => refusal({ address: far, headers: { authorization } }, 'canary');
+    const withHeader = (authorization: string) =>
+      refusal({ address: far, headers: { authorization } }, 'canary');
     expect(withHeader('Bearer canary')).toBeUndefined();
     for (const wrong of ['Bearer Canary', 'Bearer canary2', 'Bearer ', 'canary', 'Basic canary']) {
       expect(withHeader(wrong)).toContain('Authorization');
@@ -22,7 +23,9 @@ describe('refusal', () => {
   });
 
   it('keeps web pages out, whatever address they come from', () => {
-    expect(refusal({ address: '127.0.0.1', headers: { 'sec-fetch-site': 'cross-site' } }, 'canary')).toBeDefined();
+    expect(
+      refusal({ address: '127.0.0.1', headers: { 'sec-fetch-site': 'cross-site' } }, 'canary'),
+    ).toBeDefined();
   });
 });
 

@@ -39,7 +39,11 @@ interface SetUp {
 async function setUp({ service = {}, ready, reload }: SetUp = {}) {
   const metrics = new Metrics();
   registerProcessMetrics(metrics);
-  const instances = { inputs: [{ name: 'tail.0' }], filters: [{ name: 'grep.0' }], outputs: [{ name: 'es' }] };
+  const instances = {
+    inputs: [{ name: 'tail.0' }],
+    filters: [{ name: 'grep.0' }],
+    outputs: [{ name: 'es' }],
+  };
   const definition = { service: { ...SERVICE, ...service }, ...instances } as unknown as PipelineDefinition;
   const registry = {
     names: (kind: string) => [`${kind}-plugin`],
@@ -70,12 +74,16 @@ async function setUp({ service = {}, ready, reload }: SetUp = {}) {
 
 function count(metrics: Metrics): void {
   metrics.counter('tailrace_input_read_records_total', 'Records read.').labels({ name: 'tail.0' }).value = 10;
-  metrics.counter('tailrace_input_created_records_total', 'Records made.').labels({ name: 'tail.0' }).value = 2;
+  metrics
+    .counter('tailrace_input_created_records_total', 'Records made.')
+    .labels({ name: 'tail.0' }).value = 2;
   metrics.counter('tailrace_input_read_bytes_total', 'Bytes read.').labels({ name: 'tail.0' }).value = 300;
   const dropped = metrics.counter('tailrace_output_dropped_records_total', 'Dropped.');
   dropped.labels({ name: 'es', reason: 'retry_limit' }).value = 3;
   dropped.labels({ name: 'es', reason: 'full' }).value = 4;
-  metrics.histogram('tailrace_delivery_latency_seconds', 'Latency.', [0.1, 1]).labels({ input: 'tail.0', output: 'es' })(0.5, 3);
+  metrics
+    .histogram('tailrace_delivery_latency_seconds', 'Latency.', [0.1, 1])
+    .labels({ input: 'tail.0', output: 'es' })(0.5, 3);
 }
 
 describe('/metrics', () => {
@@ -87,7 +95,9 @@ describe('/metrics', () => {
     const { status, type, text } = await get('/metrics');
     expect(status).toBe(200);
     expect(type).toBe('text/plain; version=0.0.4; charset=utf-8');
-    expect(text).toContain('# TYPE tailrace_input_read_records_total counter\ntailrace_input_read_records_total{name="tail.0"} 10\n');
+    expect(text).toContain(
+      '# TYPE tailrace_input_read_records_total counter\ntailrace_input_read_records_total{name="tail.0"} 10\n',
+    );
     expect(text).toContain('tailrace_delivery_latency_seconds_bucket{input="tail.0",output="es",le="1"} 3\n');
     expect(text).toContain('tailrace_delivery_latency_seconds_count{input="tail.0",output="es"} 3\n');
     expect(text).toContain('tailrace_odd{name="a\\"b\\\\c\\nd"}');
@@ -101,11 +111,17 @@ describe('/metrics', () => {
     count(metrics);
     for (const path of ['/metrics', '/api/v2/metrics/prometheus']) {
       const { text } = await get(path);
-      const { stderr, stdout } = spawnSync('promtool', ['check', 'metrics'], { input: text, encoding: 'utf8' });
+      const { stderr, stdout } = spawnSync('promtool', ['check', 'metrics'], {
+        input: text,
+        encoding: 'utf8',
+      });
       const found = `${stdout}${stderr}`
         .split('\n')
         // Fluent Bit's own names, which are not ours to mend.
-        .filter((line) => line !== '' && !/^fluentbit_(uptime|hot_reloaded_times) counter metrics should have/.test(line));
+        .filter(
+          (line) =>
+            line !== '' && !/^fluentbit_(uptime|hot_reloaded_times) counter metrics should have/.test(line),
+        );
       expect(found).toEqual([]);
     }
   });
@@ -125,7 +141,10 @@ describe("Fluent Bit's paths", () => {
   it('answer with its shapes', async () => {
     const { metrics, get } = await setUp();
     count(metrics);
-    expect((await get('/')).json()).toMatchObject({ tailrace: { version: '1.2.3' }, 'fluent-bit': { version: '5.1.1' } });
+    expect((await get('/')).json()).toMatchObject({
+      tailrace: { version: '1.2.3' },
+      'fluent-bit': { version: '5.1.1' },
+    });
     expect((await get('/api/v1/uptime')).json()).toMatchObject({
       uptime_sec: expect.any(Number),
       uptime_hr: expect.stringMatching(/: 0 days, 0 hours, 0 minutes and \d+ seconds$/),
@@ -158,7 +177,9 @@ describe("Fluent Bit's paths", () => {
       const { text } = await get(`/api/${version}/metrics/prometheus`);
       expect(text).toContain('fluentbit_input_records_total{name="tail.0"} 12\n');
       expect(text).toContain('fluentbit_output_dropped_records_total{name="es"} 7\n');
-      expect(text).toContain('fluentbit_output_latency_seconds_bucket{input="tail.0",output="es",le="1"} 3\n');
+      expect(text).toContain(
+        'fluentbit_output_latency_seconds_bucket{input="tail.0",output="es",le="1"} 3\n',
+      );
       expect(text).toMatch(/^fluentbit_build_info\{hostname="[^"]*",version="5\.1\.1",os="\w+"\} 1$/m);
     }
     expect((await get('/api/v2/metrics')).text).toMatch(
@@ -200,7 +221,11 @@ describe('/api/v2/reload', () => {
     [{ result: 'done' }, 200, { reload: 'done', status: 0 }],
     [{ result: 'disabled' }, 200, { reload: 'not enabled', status: -1 }],
     [{ result: 'busy' }, 200, { reload: 'in progress', status: -2 }],
-    [{ result: 'refused', problems: ['a.yaml:1:1: no'] }, 400, { reload: 'refused', status: -3, problems: ['a.yaml:1:1: no'] }],
+    [
+      { result: 'refused', problems: ['a.yaml:1:1: no'] },
+      400,
+      { reload: 'refused', status: -3, problems: ['a.yaml:1:1: no'] },
+    ],
   ] as const)('answers %o', async (reload, status, body) => {
     const { get } = await setUp({ reload });
     for (const method of ['PUT', 'POST']) {
@@ -229,7 +254,10 @@ describe('/api/v2/reload', () => {
 
   it('refuses requests that a web page could send', async () => {
     const { get, reloads } = await setUp();
-    const answer = await get('/api/v2/reload', { method: 'POST', headers: { origin: 'https://evil.example' } });
+    const answer = await get('/api/v2/reload', {
+      method: 'POST',
+      headers: { origin: 'https://evil.example' },
+    });
     expect(answer.status).toBe(403);
     expect(reloads.length).toBe(0);
   });

@@ -1,12 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { cli, workspace } from './harness.ts';
 
-const GOOD = 'pipeline:\n  inputs:\n    - { name: dummy, tag: a }\n  outputs:\n    - { name: stdout, match: a }\n';
+const GOOD =
+  'pipeline:\n  inputs:\n    - { name: dummy, tag: a }\n  outputs:\n    - { name: stdout, match: a }\n';
 
 describe('tailrace check', () => {
   it('is content with a good file', async () => {
     const directory = workspace({ 'a.yaml': GOOD });
-    for (const args of [['check', 'a.yaml'], ['check', '--strict', 'a.yaml'], ['-D', '-c', 'a.yaml']]) {
+    for (const args of [
+      ['check', 'a.yaml'],
+      ['check', '--strict', 'a.yaml'],
+      ['-D', '-c', 'a.yaml'],
+    ]) {
       expect(await cli(args, directory)).toEqual({ code: 0, stdout: 'a.yaml: is well\n', stderr: '' });
     }
   });
@@ -17,7 +22,7 @@ describe('tailrace check', () => {
     expect(code).toBe(1);
     expect(stdout).toMatch(/^a\.yaml:3:\d+: error: .*"dummy"/m);
     expect(stdout).toMatch(/^a\.yaml:5:\d+: error: .*"match"/m);
-    expect(stdout).toContain('| ' + '    - { name: stdout, mach: a }');
+    expect(stdout).toContain('|     - { name: stdout, mach: a }');
     expect(stdout).toMatch(/a\.yaml: cannot be used \(\d errors?\)\n$/);
   });
 
@@ -34,7 +39,8 @@ describe('tailrace plugins', () => {
   it('lists what is there, and the options of one', async () => {
     const { code, stdout } = await cli(['plugins']);
     expect(code).toBe(0);
-    for (const name of ['tail', 'grep', 'stdout', 'logfmt']) expect(stdout).toMatch(new RegExp(`^  ${name} +\\S`, 'm'));
+    for (const name of ['tail', 'grep', 'stdout', 'logfmt'])
+      expect(stdout).toMatch(new RegExp(`^  ${name} +\\S`, 'm'));
     const { stdout: tail } = await cli(['plugins', 'TAIL']);
     expect(tail).toMatch(/^input tail: /);
     expect(tail).toMatch(/^ {2}read_from_head {2}\(boolean; default (?:off|false)\)$/m);

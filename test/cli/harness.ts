@@ -88,7 +88,8 @@ export class Cli {
       this.waiting.add(look);
       look();
       void this.ended.then((code) => {
-        if (this.waiting.has(look)) reject(new Error(`Ended with ${code} before ${what}:\n${this.stdout}\n${this.stderr}`));
+        if (this.waiting.has(look))
+          reject(new Error(`Ended with ${code} before ${what}:\n${this.stdout}\n${this.stderr}`));
         return undefined;
       });
     });

@@ -28,7 +28,10 @@ describe('the command line', () => {
     [['run', '--confg', 'x'], /unknown option '--confg'/],
     [['run', 'x.yaml'], /too many arguments/],
     [['run', '-c', 'x.yaml', '--port', '70000'], /--port: "70000" is no port/],
-    [['-i', 'cpu', '-o', 'stdout'], /--input of Fluent Bit is not supported\. A pipeline is written into a file/],
+    [
+      ['-i', 'cpu', '-o', 'stdout'],
+      /--input of Fluent Bit is not supported\. A pipeline is written into a file/,
+    ],
     [['check'], /missing required argument 'file'/],
     [['tail'], /missing required argument 'path'/],
     [['plugins', 'nope'], /There is no plugin "nope"/],

@@ -6,7 +6,11 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { afterTest, Cli, cli, workspace } from './harness.ts';
 
-const pipeline = (service: string, output = '{ name: stdout, match: "*", format: json_lines }', more = ''): string => `
+const pipeline = (
+  service: string,
+  output = '{ name: stdout, match: "*", format: json_lines }',
+  more = '',
+): string => `
 service: { flush: 0.05, grace: 2, ${service} }
 pipeline:
   inputs:
@@ -67,7 +71,10 @@ describe('tailrace run', () => {
     });
     const { port } = sink.address() as AddressInfo;
     const output = `{ name: http, match: "*", host: 127.0.0.1, port: ${port} }`;
-    const directory = workspace({ ...START, 'a.yaml': pipeline('', output).replace('grace: 2', 'grace: 60') });
+    const directory = workspace({
+      ...START,
+      'a.yaml': pipeline('', output).replace('grace: 2', 'grace: 60'),
+    });
     const run = new Cli(['run', '-c', 'a.yaml'], directory);
     await once(sink, 'request');
     run.signal('SIGTERM');
@@ -140,7 +147,11 @@ describe('tailrace run', () => {
     const refused = await fetch(`${url}/api/v2/reload`, { method: 'POST', body: '{}' });
     expect([refused.status, await refused.json()]).toEqual([
       400,
-      { reload: 'refused', status: -3, problems: expect.arrayContaining([expect.stringContaining('nonsense')]) },
+      {
+        reload: 'refused',
+        status: -3,
+        problems: expect.arrayContaining([expect.stringContaining('nonsense')]),
+      },
     ]);
     writeFileSync(join(directory, 'a.yaml'), filtered);
     const done = await fetch(`${url}/api/v2/reload`, { method: 'PUT' });
@@ -152,7 +163,10 @@ describe('tailrace run', () => {
   });
 
   it('does not reload with hot_reload: off', async () => {
-    const directory = workspace({ ...START, 'a.yaml': pipeline('http_server: on, http_port: 0, hot_reload: off') });
+    const directory = workspace({
+      ...START,
+      'a.yaml': pipeline('http_server: on, http_port: 0, hot_reload: off'),
+    });
     const run = new Cli(['run', '-c', 'a.yaml'], directory);
     const answer = await fetch(`${await run.api()}/api/v2/reload`, { method: 'POST' });
     expect(await answer.json()).toEqual({ reload: 'not enabled', status: -1 });
@@ -176,19 +190,47 @@ describe('tailrace run', () => {
   });
 
   it('tells no secret, in log, API or error', async () => {
-    const output = '{ name: http, match: "*", host: 127.0.0.1, port: 1, http_user: me, http_passwd: canary1 }';
+    const output =
+      '{ name: http, match: "*", host: 127.0.0.1, port: 1, http_user: me, http_passwd: canary1 }';
     const service = 'log_level: debug, http_server: on, http_port: 0, http_server.token: canary2';
     const directory = workspace({ ...START, 'a.yaml': pipeline(service, output) });
     const run = new Cli(['run', '-c', 'a.yaml'], directory);
     const url = await run.api();
     await run.until(({ log }) => log.some(({ level }) => level === 'warn'), 'a warning');
-    const paths = ['/', '/metrics', '/ready', '/api/v1/metrics', '/api/v1/plugins', '/api/v2/metrics', '/api/v2/health'];
+    const paths = [
+      '/',
+      '/metrics',
+      '/ready',
+      '/api/v1/metrics',
+      '/api/v1/plugins',
+      '/api/v2/metrics',
+      '/api/v2/health',
+    ];
     const bodies = await Promise.all(paths.map(async (path) => (await fetch(`${url}${path}`)).text()));
     writeFileSync(join(directory, 'a.yaml'), `${pipeline(service, output)}nonsense: 1\n`);
     bodies.push(await (await fetch(`${url}/api/v2/reload`, { method: 'POST' })).text());
     run.signal('SIGTERM');
     expect(await run.exit()).toBe(0);
     expect(`${run.stdout}${run.stderr}${bodies.join('')}`).not.toMatch(/canary|Y2FuYXJ5/);
+  });
+
+  it('stops on a defect: logged, what is there delivered, exit code 5', async () => {
+    const plugin = `export default { kind: 'input', name: 'bad', summary: 'Throws', options: {}, create: () => ({
+      start() { process.stdin.once('data', () => { throw new Error('boom'); }); },
+      stop() {},
+    }) };`;
+    const text = pipeline('').replace('  outputs:', '    - { name: bad, tag: b }\n  outputs:');
+    const directory = workspace({ ...START, 'bad.mjs': plugin, 'a.yaml': `plugins: [./bad.mjs]${text}` });
+    const run = new Cli(['run', '-c', 'a.yaml'], directory);
+    await run.until(({ stdout }) => stdout.includes('two'));
+    run.child.stdin.write('now\n');
+    expect(await run.exit()).toBe(5);
+    expect(run.log.find(({ level }) => level === 'error')).toMatchObject({
+      error: 'boom',
+      stack: expect.stringContaining('bad.mjs'),
+      msg: 'A defect of tailrace: stopping',
+    });
+    expect(run.stderr).toContain('0 in doubt');
   });
 
   it('writes its log where it is told, and opens it anew on SIGHUP', async () => {
@@ -206,7 +248,10 @@ describe('tailrace run', () => {
   });
 
   it('says at the start what has no effect', async () => {
-    const directory = workspace({ ...START, 'a.yaml': pipeline('', undefined, 'rotate_wait: 3, db.locking: on, exit_on_eof: on') });
+    const directory = workspace({
+      ...START,
+      'a.yaml': pipeline('', undefined, 'rotate_wait: 3, db.locking: on, exit_on_eof: on'),
+    });
     const { code, stderr } = await cli(['run', '-c', 'a.yaml'], directory);
     expect(code).toBe(0);
     expect(stderr).toMatch(/"level":"info".*"at":"a\.yaml:5:\d+".*db\.locking/);

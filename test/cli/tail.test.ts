@@ -13,7 +13,8 @@ const MIXED = [
   '',
 ].join('\n');
 
-const numbered = (count: number): string => Array.from({ length: count }, (_each, n) => `line ${n + 1}\n`).join('');
+const numbered = (count: number): string =>
+  Array.from({ length: count }, (_each, n) => `line ${n + 1}\n`).join('');
 
 describe('tailrace tail', () => {
   it('recognises formats by itself and prints one line per record', async () => {
@@ -33,11 +34,12 @@ describe('tailrace tail', () => {
   it('reads the standard input', async () => {
     const { code, stdout } = await cli(['tail', '-', '--json'], workspace(), { input: MIXED });
     expect(code).toBe(0);
-    expect(stdout.split('\n').slice(0, 3).map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual([
-      'from json',
-      'from logfmt',
-      'from cri',
-    ]);
+    expect(
+      stdout
+        .split('\n')
+        .slice(0, 3)
+        .map((line) => (JSON.parse(line) as { msg: string }).msg),
+    ).toEqual(['from json', 'from logfmt', 'from cri']);
   });
 
   it('shows the last lines, then what is added, and new files from their beginning', async () => {
@@ -62,12 +64,17 @@ describe('tailrace tail', () => {
     tail.signal('SIGTERM');
     expect(await tail.exit()).toBe(0);
     expect((await cli(['tail', 'a.log', '--no-follow'], directory)).stdout.split('\n').length - 1).toBe(30);
-    expect((await cli(['tail', 'a.log', '--no-follow', '-n', '3'], directory)).stdout).toBe('line 28\nline 29\nline 30\n');
+    expect((await cli(['tail', 'a.log', '--no-follow', '-n', '3'], directory)).stdout).toBe(
+      'line 28\nline 29\nline 30\n',
+    );
   });
 
   it('filters by a condition and by time; what has no time goes with the line before it', async () => {
     const directory = workspace({ 'a.log': MIXED });
-    const where = await cli(['tail', 'a.log', '--no-follow', '--where', 'level == "error" and status >= 500'], directory);
+    const where = await cli(
+      ['tail', 'a.log', '--no-follow', '--where', 'level == "error" and status >= 500'],
+      directory,
+    );
     expect(where.stdout).toBe('2026-03-14 09:26:53.123 ERROR from json status=500\n');
     const since = await cli(['tail', 'a.log', '--no-follow', '--since', '2026-03-14T09:26:55.9Z'], directory);
     expect(since.stdout).toBe('2026-03-14 09:26:56 ERROR from plain text\n    at some.stack.Trace\n');

@@ -29,7 +29,9 @@ function lines(path = file): Record<string, unknown>[] {
 describe('createLogger', () => {
   it('writes one JSON object per line, with level, time, fields and message', () => {
     const log = open();
-    log.child({ name: 'tail.0' }).warn({ file: '/var/log/x', error: new Error('gone') }, 'Cannot read the file');
+    log
+      .child({ name: 'tail.0' })
+      .warn({ file: '/var/log/x', error: new Error('gone') }, 'Cannot read the file');
     expect(lines()).toEqual([
       {
         level: 'warn',
@@ -102,7 +104,9 @@ describe('formatLogLine', () => {
   });
 
   it('makes a one-liner', () => {
-    expect(formatLogLine(json, false)).toBe('03:04:05 warn  tail.0  Cannot\\u001b read  file="/a b"  lag=3\n');
+    expect(formatLogLine(json, false)).toBe(
+      '03:04:05 warn  tail.0  Cannot\\u001b read  file="/a b"  lag=3\n',
+    );
   });
 
   it('colours it', () => {

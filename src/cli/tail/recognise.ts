@@ -61,7 +61,8 @@ export class Recogniser {
       const record = readObject(start);
       if (record !== undefined) return this.docker(record) ?? timed('json', record);
     }
-    if (LOGFMT.test(text) && this.logfmt.parse(text, this.parsed)) return timed('logfmt', { ...this.parsed.record });
+    if (LOGFMT.test(text) && this.logfmt.parse(text, this.parsed))
+      return timed('logfmt', { ...this.parsed.record });
     return plain(text);
   }
 

@@ -5,6 +5,7 @@ import { prettyLine } from '../../codec/pretty.ts';
 import { escapeLine } from '../../codec/terminal.ts';
 import { recordToJson } from '../../event/json.ts';
 import type { LogRecord } from '../../event/record.ts';
+import { textOf } from '../../record/text.ts';
 import type { Recognised } from './recognise.ts';
 
 export interface ShowOptions {
@@ -26,10 +27,15 @@ const LEVEL_WORD =
   /\b(TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|ERR|SEVERE|FATAL|CRITICAL|PANIC)\b|\[(trace|debug|info|notice|warn|warning|error|fatal|crit|alert|emerg)\]/;
 
 /** The line with its end. `prefix` names the file when several are shown; `now` is the time of lines without one. */
-export function showLine(line: Recognised, prefix: string | undefined, options: ShowOptions, now: number): string {
+export function showLine(
+  line: Recognised,
+  prefix: string | undefined,
+  options: ShowOptions,
+  now: number,
+): string {
   const { record, time = now } = line;
   if (options.json) return `${recordToJson(withFile(record, prefix))}\n`;
-  if (line.kind === 'plain') return `${showPlain(String(record.log), prefix, options)}\n`;
+  if (line.kind === 'plain') return `${showPlain(textOf(record.log ?? ''), prefix, options)}\n`;
   let shown = record;
   if (line.timeKey !== undefined) {
     // It stands at the beginning of the line already.

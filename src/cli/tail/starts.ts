@@ -29,7 +29,7 @@ function searchBack(descriptor: number, size: number, count: number): number {
   if (count === 0) return size;
   const block = Buffer.alloc(BLOCK);
   let left = count;
-  for (let end = size; end > 0; ) {
+  for (let end = size; end > 0;) {
     const start = Math.max(0, end - BLOCK);
     const length = readSync(descriptor, block, 0, end - start, start);
     for (let at = length - 1; at >= 0; at--) {

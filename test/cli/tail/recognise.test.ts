@@ -39,7 +39,10 @@ describe('Recogniser', () => {
 
   it('takes the time from where it stands', () => {
     expect(recognise('{"ts":"2026-03-14T09:26:53.5Z"}')[0]).toMatchObject({ time, timeKey: 'ts' });
-    expect(recognise('{"time":"noon","@timestamp":1773480413.5}')[0]).toMatchObject({ time, timeKey: '@timestamp' });
+    expect(recognise('{"time":"noon","@timestamp":1773480413.5}')[0]).toMatchObject({
+      time,
+      timeKey: '@timestamp',
+    });
     expect(recognise('[2026-03-14 09:26:53,500Z] ERROR x')[0]).toMatchObject({ time, timeKey: undefined });
     expect(recognise('nothing of the kind')[0]?.time).toBeUndefined();
   });
@@ -59,7 +62,11 @@ describe('Recogniser', () => {
   });
 
   it("unwraps Docker's JSON", () => {
-    const line = JSON.stringify({ log: '{"msg":"inner"}\n', stream: 'stdout', time: '2026-03-14T09:26:53.5Z' });
+    const line = JSON.stringify({
+      log: '{"msg":"inner"}\n',
+      stream: 'stdout',
+      time: '2026-03-14T09:26:53.5Z',
+    });
     expect(recognise(line)[0]).toMatchObject({ kind: 'json', record: { msg: 'inner' }, time });
   });
 });
