@@ -5,6 +5,7 @@
  * One chunk is shared by all outputs that its tag is routed to; nobody changes it.
  */
 import type { Batch } from './batch.ts';
+import { chunkBytes } from './byte-pool.ts';
 import { parseExact } from './json.ts';
 import type { LogRecord, ReadonlyRecord } from './record.ts';
 import type { Source } from './source.ts';
@@ -51,9 +52,14 @@ export class Chunk {
   /** What holding it costs, bytes. */
   readonly cost: number;
 
+  /** What `bytes` is a part of. */
+  private readonly memory: Buffer;
+
+  /** The records' bytes are the first `size` of `memory`. */
   constructor(parts: {
     tag: string;
-    bytes: Buffer;
+    memory: Buffer;
+    size: number;
     ends: Uint32Array;
     columns: ChunkColumns;
     metadata?: readonly (LogRecord | undefined)[] | undefined;
@@ -63,7 +69,8 @@ export class Chunk {
     arrivedAt: number;
   }) {
     this.tag = parts.tag;
-    this.bytes = parts.bytes;
+    this.memory = parts.memory;
+    this.bytes = parts.memory.subarray(0, parts.size);
     this.ends = parts.ends;
     this.columns = parts.columns;
     this.metadata = parts.metadata;
@@ -72,7 +79,7 @@ export class Chunk {
     this.input = parts.input;
     this.arrivedAt = parts.arrivedAt;
     this.length = parts.columns.seconds.length;
-    this.cost = this.bytes.byteLength + this.length * COLUMN_BYTES + CHUNK_OVERHEAD;
+    this.cost = this.memory.length + this.length * COLUMN_BYTES + CHUNK_OVERHEAD;
   }
 
   /** Bytes of the records from index `from` to `to`. */
@@ -85,14 +92,20 @@ export class Chunk {
     return index < 0 || this.ends.length === 0 ? 0 : (this.ends[index] as number);
   }
 
+  /** Gives the memory back: every output has settled every record, and nobody may look at the bytes any more. */
+  free(): void {
+    chunkBytes.give(this.memory);
+  }
+
   /** A chunk of its own with some of the records, so that the rest can be freed. */
   extract(ranges: readonly (readonly [number, number])[]): Chunk {
     const indexes: number[] = [];
     for (const [from, to] of ranges) for (let i = from; i < to; i++) indexes.push(i);
     const parts = ranges.map(([from, to]) => this.bytes.subarray(this.endOf(from - 1), this.endOf(to - 1)));
-    const bytes = Buffer.allocUnsafeSlow(parts.reduce((sum, part) => sum + part.length, 0));
+    const size = parts.reduce((sum, part) => sum + part.length, 0);
+    const memory = chunkBytes.take(size);
     let at = 0;
-    for (const part of parts) at += part.copy(bytes, at);
+    for (const part of parts) at += part.copy(memory, at);
     const ends = new Uint32Array(this.ends.length === 0 ? 0 : indexes.length);
     let end = 0;
     for (let i = 0; i < ends.length; i++) {
@@ -103,7 +116,8 @@ export class Chunk {
     const { seconds, nanos, starts, stops } = this.columns;
     return new Chunk({
       tag: this.tag,
-      bytes,
+      memory,
+      size,
       ends,
       columns: {
         seconds: Float64Array.from(indexes, (i) => seconds[i] as number),
@@ -122,10 +136,11 @@ export class Chunk {
 
 /** Encodes a batch. With `wantBytes` false (no output reads them) only the columns are made. */
 export function encodeBatch(tag: string, batch: Batch, wantBytes: boolean, arrivedAt: number): Chunk {
-  const { bytes, ends } = wantBytes ? encodeRecords(batch) : NOTHING;
+  const { memory, size, ends } = wantBytes ? encodeRecords(batch) : NOTHING;
   return new Chunk({
     tag,
-    bytes,
+    memory,
+    size,
     ends,
     columns: {
       seconds: batch.seconds.slice(),
@@ -141,44 +156,43 @@ export function encodeBatch(tag: string, batch: Batch, wantBytes: boolean, arriv
   });
 }
 
-const NOTHING = { bytes: Buffer.alloc(0), ends: new Uint32Array(0) };
+const NOTHING = { memory: Buffer.alloc(0), size: 0, ends: new Uint32Array(0) };
 
-/** Text is written in pieces of about this many characters: larger strings would leave the young generation. */
+/** Text is put together in pieces of about this many characters: larger strings would leave the young generation. */
 const PIECE = 32_768;
 
-function encodeRecords(batch: Batch): { bytes: Buffer; ends: Uint32Array } {
+function encodeRecords(batch: Batch): { memory: Buffer; size: number; ends: Uint32Array } {
   const ends = new Uint32Array(batch.length);
-  const pieces: Buffer[] = [];
-  let total = 0;
-  let text = '';
-  let from = 0;
+  const pieces: string[] = [];
+  let piece = '';
+  let characters = 0;
   for (let index = 0; index < batch.length; index++) {
-    text += batch.json(index);
-    text += '\n';
-    ends[index] = total + text.length;
-    if (text.length < PIECE && index < batch.length - 1) continue;
-    const piece = Buffer.from(text, 'utf8');
+    piece += batch.json(index);
+    piece += '\n';
+    ends[index] = characters + piece.length;
+    if (piece.length < PIECE) continue;
     pieces.push(piece);
-    // Beyond ASCII a character takes several bytes: then the ends are where the line feeds are, of which a JSON text holds none.
-    if (piece.length !== text.length) {
-      for (let end = 0; from <= index; from++) {
-        end = piece.indexOf(LINE_FEED, end) + 1;
-        ends[from] = total + end;
-      }
-    }
-    total += piece.length;
-    from = index + 1;
-    text = '';
+    characters += piece.length;
+    piece = '';
   }
-  return { bytes: join(pieces, total), ends };
-}
+  pieces.push(piece);
+  characters += piece.length;
 
-/** One buffer of exactly that size: what is counted is what is held. */
-function join(pieces: readonly Buffer[], total: number): Buffer {
-  const bytes = Buffer.allocUnsafeSlow(total);
+  let size = 0;
+  for (const text of pieces) size += Buffer.byteLength(text);
+  const memory = chunkBytes.take(size);
+  const encoding = size === characters ? 'latin1' : 'utf8';
   let at = 0;
-  for (const piece of pieces) at += piece.copy(bytes, at);
-  return bytes;
+  for (const text of pieces) at += memory.write(text, at, encoding);
+  if (size !== characters) {
+    // Beyond ASCII a character takes several bytes: the ends are where the line feeds are, of which a JSON text holds none.
+    let end = 0;
+    for (let index = 0; index < batch.length; index++) {
+      end = memory.indexOf(LINE_FEED, end) + 1;
+      ends[index] = end;
+    }
+  }
+  return { memory, size, ends };
 }
 
 /** A run of a chunk's records, as an output sees them: read-only, indexes from 0. */

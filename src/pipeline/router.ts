@@ -56,6 +56,7 @@ export function shareChunk(
 ): ChunkShare {
   memory.charge(chunk.cost, account);
   return new SharedChunk(chunk, shares, () => {
+    chunk.free();
     memory.release(chunk.cost, account);
     onFree?.();
   });
