@@ -28,7 +28,15 @@ const http = (port: number, keys = ''): string => `
       port: ${port}
       ${keys}`;
 
-const pipeline = ({ inputs, filters = '', outputs }: { inputs: string; filters?: string; outputs: string }): string =>
+const pipeline = ({
+  inputs,
+  filters = '',
+  outputs,
+}: {
+  inputs: string;
+  filters?: string;
+  outputs: string;
+}): string =>
   `${SERVICE}\npipeline:\n  inputs:${inputs}\n${filters === '' ? '' : `  filters:${filters}\n`}  outputs:${outputs}\n`;
 
 async function hangUp(agent: AgentProcess): Promise<void> {

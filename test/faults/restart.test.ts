@@ -22,8 +22,12 @@ pipeline:
       port: ${sink.port}
       format: json_lines
 `);
-  const writer = new NumberedWriter({ path: rig.path('app.log'),
-    stream: 'app', rotateEvery: 2500, mayRotate: (first) => sink.has('app', first) });
+  const writer = new NumberedWriter({
+    path: rig.path('app.log'),
+    stream: 'app',
+    rotateEvery: 2500,
+    mayRotate: (first) => sink.has('app', first),
+  });
   const total = 10_000;
   const writing = writer.pace(total, 60, 10);
   for (const until of [1000, 3000, 5000]) {

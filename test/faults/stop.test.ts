@@ -33,7 +33,9 @@ pipeline:
   return sink;
 }
 
-test('SIGTERM with the destination down: ends by itself, says what is left, loses nothing', async ({ rig }) => {
+test('SIGTERM with the destination down: ends by itself, says what is left, loses nothing', async ({
+  rig,
+}) => {
   const sink = await backlog(rig, 1);
   await sink.close();
   const first = await rig.start();

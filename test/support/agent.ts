@@ -1,6 +1,7 @@
 /** A real agent in a process of its own: started from its sources, watched by its log, its metrics and its end. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -127,6 +128,14 @@ export class AgentProcess {
     });
   }
 
+  /** Resolves when that many lines were written to standard output. */
+  async shown(lines: number): Promise<void> {
+    while (this.stdout.split('\n').length <= lines) {
+      if (this.exit !== undefined) throw this.ended();
+      await once(this.child.stdout as NodeJS.EventEmitter, 'data');
+    }
+  }
+
   /** Resolves when it runs and answers. */
   async running(): Promise<this> {
     await this.said(/^Metrics on /);
@@ -185,7 +194,14 @@ export class AgentProcess {
   get summary(): Summary {
     const last = this.log.findLast(({ msg }) => msg.startsWith('Stopped after'));
     if (last === undefined) throw this.ended();
-    const { msg: text, read, delivered, dropped, dead_lettered, in_doubt } = last as LogLine & Omit<Summary, 'text'>;
+    const {
+      msg: text,
+      read,
+      delivered,
+      dropped,
+      dead_lettered,
+      in_doubt,
+    } = last as LogLine & Omit<Summary, 'text'>;
     return { text, read, delivered, dropped, dead_lettered, in_doubt };
   }
 

@@ -6,6 +6,13 @@ import { test as base } from 'vitest';
 import { AgentProcess } from './agent.ts';
 import { HttpSink } from './sink.ts';
 
+export interface Launch {
+  /** File in the test's directory; default what {@link Rig.configure} wrote. */
+  config?: string;
+  /** Directory for positions; null leaves it to the configuration. */
+  state?: string | null;
+}
+
 export class Rig {
   /** A directory of the test's own. */
   readonly directory = mkdtempSync(join(tmpdir(), 'tailrace-e2e-'));
@@ -22,15 +29,15 @@ export class Rig {
     writeFileSync(this.path('pipeline.yaml'), yaml);
   }
 
-  /** Starts an agent on the configuration without waiting for anything; its state lies in the directory. */
-  launch({ state = this.path('state') }: { state?: string } = {}): AgentProcess {
-    const agent = new AgentProcess({ config: this.path('pipeline.yaml'), state, cwd: this.directory });
+  /** Starts an agent without waiting for anything. */
+  launch({ config = 'pipeline.yaml', state = 'state' }: Launch = {}): AgentProcess {
+    const agent = new AgentProcess({ config, state: state ?? undefined, cwd: this.directory });
     this.agents.push(agent);
     return agent;
   }
 
   /** Starts an agent and waits until it runs. */
-  start(options: { state?: string } = {}): Promise<AgentProcess> {
+  start(options: Launch = {}): Promise<AgentProcess> {
     return this.launch(options).running();
   }
 
@@ -57,7 +64,9 @@ export class Rig {
       if (agent.exit !== undefined) continue;
       const response = await fetch(`${await agent.api()}/metrics`).catch(() => undefined);
       const lines = (await response?.text())?.split('\n') ?? [];
-      process.stderr.write(lines.filter((line) => /^tailrace_(input|output|buffer|filter)\w*[^_ ]/.test(line)).join('\n'));
+      process.stderr.write(
+        lines.filter((line) => /^tailrace_(input|output|buffer|filter)\w*[^_ ]/.test(line)).join('\n'),
+      );
     }
     for (const sink of this.sinks) process.stderr.write(`\n${sink.describe()}\n`);
   }

@@ -21,7 +21,7 @@ export async function killRun(rig: Rig, { kills, lines, random }: KillRun): Prom
   const script: Behaviour[] = [];
   sink.behave = (index) => {
     const dice = random(20);
-    const afterMs = random(40);
+    const afterMs = 20 + random(100);
     let behaviour: Behaviour = { status: 200, afterMs };
     if (dice === 0) behaviour = { status: 503, afterMs };
     else if (dice === 1) behaviour = { status: 429, headers: { 'retry-after': '0' } };
@@ -61,7 +61,12 @@ pipeline:
   const rotateEvery = Math.ceil(each / 7);
   const writers = [
     // A file that nobody has seen cannot be looked for by identity: it is rotated once its first line has arrived.
-    new NumberedWriter({ path: rig.path('a.log'), stream: 'a', rotateEvery, mayRotate: (first) => sink.has('a', first) }),
+    new NumberedWriter({
+      path: rig.path('a.log'),
+      stream: 'a',
+      rotateEvery,
+      mayRotate: (first) => sink.has('a', first),
+    }),
     new NumberedWriter({ path: rig.path('b.log'), stream: 'b', rotateEvery }),
   ];
   // The writers go on while agents come and go.
@@ -73,7 +78,7 @@ pipeline:
     const goal = sink.requests.length + 1 + random(8);
     await sink.until(() => sink.requests.length >= goal || sink.distinct === lines);
     // The instant is random, not only the request: before an answer, while it is taken in, and between two requests.
-    await pause(random(50));
+    await pause(random(100));
     await agent.scrape();
     await agent.kill();
   }

@@ -16,7 +16,8 @@ export class Scrape {
       if (match === null) continue;
       const [, name = '', pairs = '', value] = match;
       const labels: Record<string, string> = {};
-      for (const [, key = '', text = ''] of pairs.matchAll(/([a-z_]+)="((?:[^"\\]|\\.)*)"/g)) labels[key] = text;
+      for (const [, key = '', label = ''] of pairs.matchAll(/([a-z_]+)="((?:[^"\\]|\\.)*)"/g))
+        labels[key] = label;
       const samples = this.families.get(name);
       const sample = { labels, value: Number(value) };
       if (samples === undefined) this.families.set(name, [sample]);

@@ -11,7 +11,7 @@ export interface NumberedLine {
 /** One line, without its end. */
 export function numbered(stream: string, n: number, padding = 0): string {
   const body = `${stream}:${n}`;
-  const line = `S=${body};${crc32(body).toString(16)}`;
+  const line = `S=${body};${checksum(body)}`;
   return padding === 0 ? line : `${line} ${'x'.repeat(padding)}`;
 }
 
@@ -20,7 +20,11 @@ export function readNumbered(text: string): NumberedLine | undefined {
   const match = /^S=(([^:]+):(\d+));([0-9a-f]+)(?: x+)?$/.exec(text);
   if (match === null) return undefined;
   const [, body = '', stream = '', n, crc] = match;
-  return crc32(body).toString(16) === crc ? { stream, n: Number(n) } : undefined;
+  return checksum(body) === crc ? { stream, n: Number(n) } : undefined;
+}
+
+function checksum(body: string): string {
+  return crc32(body).toString(16).padStart(8, '0');
 }
 
 /** Lines `from` up to before `to`, each with its end. */
@@ -82,8 +86,9 @@ export class NumberedWriter {
   }
 
   /** Writes `total` lines, `count` every `everyMs` milliseconds: the pace of an application, not a wait for anything. */
-  async pace(total: number, count: number, everyMs: number): Promise<void> {
+  async pace(total: number, count: number, everyMs: number, enough?: AbortSignal): Promise<void> {
     while (this.next < total) {
+      if (enough?.aborted === true) return;
       this.append(Math.min(count, total - this.next));
       await pause(everyMs);
     }

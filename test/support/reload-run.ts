@@ -57,10 +57,8 @@ ${extra.output ?? ''}`;
   writer.append(100);
   const agent = await rig.start();
   await main.reached(100);
-  let stop = false;
-  const writing = (async () => {
-    while (!stop) await writer.pace(writer.next + 50, 50, 10);
-  })();
+  const enough = new AbortController();
+  const writing = writer.pace(Number.POSITIVE_INFINITY, 50, 10, enough.signal);
 
   let descriptors = 0;
   let done = 0;
@@ -78,7 +76,7 @@ ${extra.output ?? ''}`;
     // Once every kind of plugin has been there, the number is what it takes to run.
     if (reload === 10) descriptors = agent.descriptors;
   }
-  stop = true;
+  enough.abort();
   await writing;
   await main.reached(writer.next);
   rig.configure(config());

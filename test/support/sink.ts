@@ -1,7 +1,8 @@
-/** An HTTP destination in the test's process: takes `json_lines` of numbered lines, keeps every request, and answers as scripted. */
+/** An HTTP destination in the test's process: takes `json_lines` of numbered lines, plain, gzip or zstd, keeps every request, and answers as scripted. */
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { readNumbered } from './numbered.ts';
 import type { NumberedLine } from './numbered.ts';
 
@@ -12,6 +13,8 @@ export type Behaviour =
       headers?: Record<string, string>;
       /** Milliseconds before the answer. */
       afterMs?: number;
+      /** The answer waits for it. */
+      after?: Promise<void>;
     }
   /** Takes the records and cuts the connection before the answer. */
   | 'reset after'
@@ -34,6 +37,14 @@ export interface SinkRequest {
   answered: boolean;
 }
 
+interface Waiter {
+  met: () => boolean;
+  resolve: () => void;
+}
+
+/** A sink that is waited for and gets no request for so long gets none any more. Milliseconds. */
+const SILENCE_MS = 10_000;
+
 const OK: Behaviour = { status: 200 };
 
 export class HttpSink {
@@ -46,7 +57,7 @@ export class HttpSink {
   private readonly seen = new Set<string>();
   private server: Server | undefined;
   private count = 0;
-  private waiters: { met: () => boolean; resolve: () => void }[] = [];
+  private waiters: Waiter[] = [];
   port = 0;
 
   /** Listens on any free port, after the first time on that one. */
@@ -82,10 +93,27 @@ export class HttpSink {
     return this.seen.has(`${stream}:${n}`);
   }
 
-  /** Resolves when `met` is true; looked at after every request. */
+  /** Resolves when `met` is true; looked at after every request. Rejects when no request comes any more. */
   until(met: () => boolean): Promise<void> {
     if (met()) return Promise.resolve();
-    return new Promise((resolve) => this.waiters.push({ met, resolve }));
+    return new Promise((resolve, reject) => {
+      let count = this.count;
+      const waiter: Waiter = {
+        met,
+        resolve: () => {
+          clearInterval(silence);
+          resolve();
+        },
+      };
+      const silence = setInterval(() => {
+        if (this.count === count) {
+          clearInterval(silence);
+          reject(new Error(`Waiting for records: no request for ${SILENCE_MS / 1000} s. ${this.describe()}`));
+        }
+        count = this.count;
+      }, SILENCE_MS);
+      this.waiters.push(waiter);
+    });
   }
 
   /** Resolves when that many distinct lines are there. */
@@ -97,7 +125,8 @@ export class HttpSink {
   describe(): string {
     const highest = new Map<string, number>();
     for (const { stored, lines } of this.requests) {
-      if (stored) for (const { stream, n } of lines) highest.set(stream, Math.max(n, highest.get(stream) ?? 0));
+      if (stored)
+        for (const { stream, n } of lines) highest.set(stream, Math.max(n, highest.get(stream) ?? 0));
     }
     const gaps = [...highest].map(([stream, last]) => {
       const missing: number[] = [];
@@ -126,13 +155,13 @@ export class HttpSink {
     });
     message.on('end', () => {
       this.requests.push(request);
-      read(Buffer.concat(chunks).toString(), request);
+      read(decompress(Buffer.concat(chunks), message.headers['content-encoding']), request);
       this.onRequest?.(request);
-      if (typeof behaviour === 'object' && behaviour.afterMs !== undefined) {
-        setTimeout(() => this.answer(behaviour, request, message, response), behaviour.afterMs).unref();
-      } else {
-        this.answer(behaviour, request, message, response);
-      }
+      const answer = (): void => this.answer(behaviour, request, message, response);
+      if (typeof behaviour === 'string') answer();
+      else if (behaviour.after !== undefined) void behaviour.after.then(answer);
+      else if (behaviour.afterMs !== undefined) setTimeout(answer, behaviour.afterMs).unref();
+      else answer();
     });
   }
 
@@ -169,6 +198,11 @@ export class HttpSink {
     this.waiters = this.waiters.filter((waiter) => !met.includes(waiter));
     for (const { resolve } of met) resolve();
   }
+}
+
+function decompress(body: Buffer, encoding: string | undefined): string {
+  if (encoding === 'gzip') return gunzipSync(body).toString();
+  return encoding === 'zstd' ? zstdDecompressSync(body).toString() : body.toString();
 }
 
 function read(body: string, request: SinkRequest): void {
