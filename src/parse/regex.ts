@@ -17,7 +17,7 @@ export { RegexSyntaxError } from './regex-ast.ts';
  * Longest text, in UTF-16 units, that an expression which is not {@link TranslatedRegex.linearSafe} may be run on: with such a one,
  * nothing stops a runaway match.
  */
-export const UNSAFE_TEXT_LIMIT = 65_536;
+export const UNSAFE_TEXT_LIMIT = 8192;
 
 /** An expression ready to run. */
 export class TranslatedRegex {
