@@ -180,7 +180,7 @@ describe('check', () => {
         key: 'regex',
         index: 0,
         level: 'warning',
-        message: expect.stringContaining('first 65536 characters'),
+        message: expect.stringContaining('first 8192 characters'),
       },
     ],
     [[], { level: 'warning', message: expect.stringContaining('no rule') }],
