@@ -2,26 +2,39 @@
  * The SQLite file that remembers positions: opened with an exclusive lock that ends with the process, so that two agents never
  * share it; a damaged file is kept as evidence and a new one begun; a newer format is refused untouched.
  *
- *   meta(key, value)                         version
- *   inputs(name)                             inputs that have state, whether or not they have a source
- *   sources(id, input, path, real_path, device, inode, fingerprint, fingerprint_length, position, tail_hash, size)
- *   marks(source, output, plugin, mark, settled)     how far an output has a source; settled: JSON ranges beyond the mark
+ *   meta(key, value)                         version: `number:checksum`; replaced: where damaged positions were kept
+ *   inputs(name, checksum)                   inputs that have state, whether or not they have a source
+ *   sources(id, input, path, real_path, device, inode, fingerprint, fingerprint_length, position, tail_hash, size, checksum)
+ *   marks(source, output, plugin, mark, settled, checksum)     how far an output has a source; settled: JSON ranges beyond the mark
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Logger } from '../telemetry/log.ts';
+import { checksum, removeDamagedRows } from './damage.ts';
 
 const VERSION = 1;
 const BUSY = 5;
+const READONLY = 8;
 const CORRUPT = 11;
-const NOT_A_DATABASE = 26;
+/** Codes of a file that is not what we wrote: a name in its schema changed, it is damaged, or no database at all. */
+const DAMAGED: ReadonlySet<number> = new Set([1, CORRUPT, 17, 20, 26]);
+const TABLES: readonly string[] = ['inputs', 'sources', 'marks'];
 /** Pages of 4 KB in the journal after which a write checkpoints by itself. */
 const AUTO_CHECKPOINT_PAGES = 8000;
 
 const SCHEMA = `
   CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-  CREATE TABLE inputs (name TEXT PRIMARY KEY) WITHOUT ROWID;
+  CREATE TABLE inputs (name TEXT PRIMARY KEY, checksum INTEGER NOT NULL) WITHOUT ROWID;
   CREATE TABLE sources (
     id TEXT PRIMARY KEY,
     input TEXT NOT NULL,
@@ -33,7 +46,8 @@ const SCHEMA = `
     fingerprint_length INTEGER NOT NULL,
     position INTEGER NOT NULL,
     tail_hash TEXT NOT NULL,
-    size INTEGER NOT NULL
+    size INTEGER NOT NULL,
+    checksum INTEGER NOT NULL
   ) WITHOUT ROWID;
   CREATE TABLE marks (
     source TEXT NOT NULL,
@@ -41,9 +55,10 @@ const SCHEMA = `
     plugin TEXT NOT NULL,
     mark INTEGER NOT NULL,
     settled TEXT NOT NULL,
+    checksum INTEGER NOT NULL,
     PRIMARY KEY (source, output)
   ) WITHOUT ROWID;
-  INSERT INTO meta VALUES ('version', '${VERSION}');
+  INSERT INTO meta VALUES ('version', '${VERSION}:${checksum(VERSION)}');
 `;
 
 /** Another agent holds the state. */
@@ -74,6 +89,8 @@ function codeOf(error: unknown): number {
 
 export interface OpenedDatabase {
   database: DatabaseSync;
+  /** Rows that were damaged and are forgotten; 1 for a whole file. */
+  damaged: number;
   /** When it was last written before, Unix milliseconds; undefined for a new one. */
   lastWritten: number | undefined;
 }
@@ -90,16 +107,34 @@ export function openDatabase(file: string, log: Logger): OpenedDatabase {
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
     lastWritten = lastWrite(file);
-    return { database: openAndCheck(file, lastWritten !== undefined), lastWritten };
+    const database = openAndCheck(file, lastWritten !== undefined);
+    try {
+      return { database, lastWritten, damaged: removeDamagedRows(database, file, log) };
+    } catch (error) {
+      database.close();
+      throw error;
+    }
   } catch (error) {
     const code = codeOf(error);
     if (code === BUSY) throw new StateLockedError(file, holderOf(file));
-    if (code !== CORRUPT && code !== NOT_A_DATABASE) throw asStateError(file, error);
+    // A bit in the header makes a file read-only for SQLite that is not.
+    const damaged = DAMAGED.has(code) || (code === READONLY && isWritable(file));
+    if (!damaged || lastWritten === undefined) throw asStateError(file, error);
     try {
-      return { database: replaceDamaged(file, error, log), lastWritten };
+      return { database: replaceDamaged(file, error, log), lastWritten, damaged: 1 };
     } catch (again) {
       throw asStateError(file, again);
     }
+  }
+}
+
+function isWritable(file: string): boolean {
+  try {
+    accessSync(file, constants.W_OK);
+    accessSync(dirname(file), constants.W_OK);
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -136,23 +171,27 @@ function openAndCheck(file: string, wasThere: boolean): DatabaseSync {
     database.exec(`PRAGMA wal_autocheckpoint=${AUTO_CHECKPOINT_PAGES}`);
     // The lock is only taken by the first read: take it now.
     database.exec('BEGIN EXCLUSIVE');
-    const tables = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all();
+    const tables = database.prepare("SELECT name, sql FROM sqlite_master WHERE type = 'table'").all();
     const empty = tables.length === 0;
     // Emptied, or its journal went before it ever came into the file: there were positions.
     if (empty && wasThere) throw Object.assign(new Error('it holds nothing'), { errcode: CORRUPT });
     if (empty) database.exec(SCHEMA);
     else if (!tables.some((table) => table['name'] === 'meta')) {
+      if (TABLES.filter((name) => tables.some((table) => table['name'] === name)).length > 1) {
+        throw Object.assign(new Error('a table is missing'), { errcode: CORRUPT });
+      }
       throw new StateError(
         `Opening the positions in ${file}: it is a database of something else. Name another file; nothing was changed.`,
       );
     }
-    const version = Number(
-      database.prepare("SELECT value FROM meta WHERE key = 'version'").get()?.['value'],
-    );
+    const version = versionOf(database);
     if (version !== VERSION) {
       throw new StateError(
         `Opening the positions in ${file}: they have format ${version}, this version of tailrace knows ${VERSION}. Use the version that wrote them, or another state_path; nothing was changed.`,
       );
+    }
+    if (tables.some(({ sql }) => !SCHEMA.includes(String(sql)))) {
+      throw Object.assign(new Error('its tables are not ours'), { errcode: CORRUPT });
     }
     database.exec('COMMIT');
     // The tables go into the file itself, so that a lost journal is no lost database.
@@ -165,6 +204,16 @@ function openAndCheck(file: string, wasThere: boolean): DatabaseSync {
   }
   tellHolder(file);
   return database;
+}
+
+/** The format's number; throws as SQLite does for damage when it is not as anybody wrote it. */
+function versionOf(database: DatabaseSync): number {
+  const text = String(database.prepare("SELECT value FROM meta WHERE key = 'version'").get()?.['value']);
+  const [, version, check] = /^(\d+)(?::(\d+))?$/.exec(text) ?? [];
+  if (version === undefined || (check !== undefined && Number(check) !== checksum(version))) {
+    throw Object.assign(new Error('its version is damaged'), { errcode: CORRUPT });
+  }
+  return Number(version);
 }
 
 /** Leaves our process id for whoever finds the lock taken. */

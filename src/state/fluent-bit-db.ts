@@ -33,7 +33,9 @@ export function isFluentBitDatabase(file: string): boolean {
     return withCopy(
       file,
       (database) =>
-        database.prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'in_tail_files'").get() !== undefined,
+        database
+          .prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'in_tail_files'")
+          .get() !== undefined,
     );
   } catch {
     // Not a database, or a damaged one: opening it for ourselves says so.
@@ -43,7 +45,9 @@ export function isFluentBitDatabase(file: string): boolean {
 
 /** Where Fluent Bit stopped, by file. */
 export function readFluentBitDatabase(file: string, log: Logger): LegacyPosition[] {
-  const rows = withCopy(file, (database) => database.prepare('SELECT name, CAST(inode AS TEXT) AS inode, offset FROM in_tail_files').all());
+  const rows = withCopy(file, (database) =>
+    database.prepare('SELECT name, CAST(inode AS TEXT) AS inode, offset FROM in_tail_files').all(),
+  );
   log.info({ file, files: rows.length }, "Positions of Fluent Bit's database are taken over");
   return rows.map((row) => ({
     path: String(row['name']),

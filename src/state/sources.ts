@@ -7,7 +7,14 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { Range } from '../event/ranges.ts';
 import { Source } from '../event/source.ts';
 import type { Progress } from '../event/source.ts';
-import type { LegacyPosition, SourceDescription, SourceIdentity, SourceStore, StoredSource } from './store.ts';
+import { checksum } from './damage.ts';
+import type {
+  LegacyPosition,
+  SourceDescription,
+  SourceIdentity,
+  SourceStore,
+  StoredSource,
+} from './store.ts';
 
 /** What the database holds of a source; rewritten only where it differs. */
 interface Written {
@@ -20,8 +27,6 @@ interface Written {
 
 interface Entry {
   source: Source;
-  /** Where reading began. */
-  start: number;
   /** False until its row is in the database. */
   stored: boolean;
   identity: SourceIdentity;
@@ -35,8 +40,10 @@ const UNKNOWN: SourceDescription = { tailHash: '', size: 0 };
 export interface SqliteSourcesOptions {
   database: DatabaseSync;
   input: string;
-  /** The plugin of an output that is there now. */
-  pluginOf: (output: string) => string | undefined;
+  /** The plugin of an output that is there, or was there in this run; empty if it is not known. */
+  pluginOf: (output: string) => string;
+  /** Whether an output is there now. */
+  isPresent: (output: string) => boolean;
   /** Asked only when the input has no state yet. */
   legacy: () => readonly LegacyPosition[];
   lastWritten: number | undefined;
@@ -48,23 +55,22 @@ export class SqliteSources implements SourceStore {
   readonly legacy: readonly LegacyPosition[];
   readonly lastWritten: number | undefined;
   private readonly input: string;
-  private readonly pluginOf: (output: string) => string | undefined;
+  private readonly pluginOf: (output: string) => string;
+  private readonly isPresent: (output: string) => boolean;
   private readonly save: () => void;
   private readonly entries = new Map<string, Entry>();
   private readonly dirty = new Set<Entry>();
   /** Sources whose rows are to go. */
   private readonly doomed = new Set<string>();
-  private readonly statements: Record<
-    'claim' | 'add' | 'identify' | 'state' | 'mark' | 'remove' | 'unmark',
-    StatementSync
-  >;
+  private readonly statements: Record<'claim' | 'put' | 'mark' | 'remove' | 'unmark', StatementSync>;
   private claimed: boolean;
   private claimStored: boolean;
   private readonly hadState: boolean;
 
-  constructor({ database, input, pluginOf, legacy, lastWritten, save }: SqliteSourcesOptions) {
+  constructor({ database, input, pluginOf, isPresent, legacy, lastWritten, save }: SqliteSourcesOptions) {
     this.input = input;
     this.pluginOf = pluginOf;
+    this.isPresent = isPresent;
     this.save = save;
     this.claimed = database.prepare('SELECT 1 FROM inputs WHERE name = ?').get(input) !== undefined;
     this.claimStored = this.claimed;
@@ -74,13 +80,9 @@ export class SqliteSources implements SourceStore {
     this.hadState = replaced || this.legacy.length > 0;
     this.lastWritten = this.claimed || this.hadState ? lastWritten : undefined;
     this.statements = {
-      claim: database.prepare('INSERT OR IGNORE INTO inputs VALUES (?)'),
-      add: database.prepare('INSERT INTO sources VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'),
-      identify: database.prepare(
-        'UPDATE sources SET path = ?, real_path = ?, device = ?, inode = ?, fingerprint = ?, fingerprint_length = ? WHERE id = ?',
-      ),
-      state: database.prepare('UPDATE sources SET position = ?, tail_hash = ?, size = ? WHERE id = ?'),
-      mark: database.prepare('INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?, ?)'),
+      claim: database.prepare('INSERT OR REPLACE INTO inputs VALUES (?, ?)'),
+      put: database.prepare('INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'),
+      mark: database.prepare('INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?, ?, ?)'),
       remove: database.prepare('DELETE FROM sources WHERE id = ?'),
       unmark: database.prepare('DELETE FROM marks WHERE source = ?'),
     };
@@ -111,7 +113,7 @@ export class SqliteSources implements SourceStore {
         const entry = { mark: Number(mark['mark']), settled: JSON.parse(String(mark['settled'])) as Range[] };
         written.set(output, markText(entry));
         // A vanished output's mark holds nothing back.
-        if (this.pluginOf(output) !== undefined) progress.set(output, entry);
+        if (this.isPresent(output)) progress.set(output, entry);
       }
       const position = Number(row['position']);
       const lowest = Math.min(...[...progress.values()].map(({ mark }) => mark));
@@ -128,7 +130,6 @@ export class SqliteSources implements SourceStore {
   private track(source: Source, identity: SourceIdentity, stored: boolean, written: Written): Entry {
     const entry: Entry = {
       source,
-      start: source.emitted,
       stored,
       identity,
       identityChanged: false,
@@ -176,7 +177,10 @@ export class SqliteSources implements SourceStore {
     source.touch();
   }
 
-  describe(source: Source, describe: ((position: number) => SourceDescription | undefined) | undefined): void {
+  describe(
+    source: Source,
+    describe: ((position: number) => SourceDescription | undefined) | undefined,
+  ): void {
     const entry = this.entries.get(source.id);
     if (entry !== undefined) entry.describe = describe;
   }
@@ -199,7 +203,7 @@ export class SqliteSources implements SourceStore {
   /** Writes what changed; inside a transaction of the caller. Returns the rows written. Throws what SQLite throws. */
   write(): number {
     let rows = this.doomed.size;
-    if (this.claimed && !this.claimStored) this.statements.claim.run(this.input);
+    if (this.claimed && !this.claimStored) this.statements.claim.run(this.input, checksum(this.input));
     for (const id of this.doomed) {
       this.statements.remove.run(id);
       this.statements.unmark.run(id);
@@ -229,41 +233,56 @@ export class SqliteSources implements SourceStore {
   }
 
   private writeEntry(entry: Entry): number {
-    const { source, written, identity } = entry;
+    const { source, written } = entry;
     let rows = 0;
-    const { path, realPath = path, device, inode, fingerprint, fingerprintLength } = identity;
-    if (!entry.stored) {
-      const { size } = written.description;
-      this.statements.add.run(
-        source.id, this.input, path, realPath, device, inode, fingerprint, fingerprintLength, entry.start, '', size,
-      );
-      rows++;
-    } else if (entry.identityChanged) {
-      this.statements.identify.run(path, realPath, device, inode, fingerprint, fingerprintLength, source.id);
-      rows++;
-    }
-    entry.identityChanged = false;
     for (const output of source.outputs()) {
       const progress = source.progress(output);
       const text = markText(progress);
       if (written.marks.get(output) === text) continue;
-      this.statements.mark.run(
-        source.id, output, this.pluginOf(output) ?? '', progress.mark, JSON.stringify(progress.settled),
-      );
+      const fields = [
+        source.id,
+        output,
+        this.pluginOf(output),
+        progress.mark,
+        JSON.stringify(progress.settled),
+      ] as const;
+      this.statements.mark.run(...fields, checksum(...fields));
       written.marks.set(output, text);
       rows++;
     }
     const position = source.position();
-    const description = entry.describe?.(position) ?? (written.position === position ? written.description : UNKNOWN);
+    const description =
+      entry.describe?.(position) ?? (written.position === position ? written.description : UNKNOWN);
     const { tailHash, size } = written.description;
     // The size as well: what is not read when a file vanishes is counted by it.
-    if (written.position !== position || description.tailHash !== tailHash || description.size !== size) {
-      this.statements.state.run(position, description.tailHash, description.size, source.id);
+    const moved =
+      written.position !== position || description.tailHash !== tailHash || description.size !== size;
+    if (!entry.stored || entry.identityChanged || moved) {
+      this.put(entry, position, description);
       written.position = position;
       written.description = description;
+      entry.identityChanged = false;
       rows++;
     }
     return rows;
+  }
+
+  private put({ source, identity }: Entry, position: number, { tailHash, size }: SourceDescription): void {
+    const { path, realPath = path, device, inode, fingerprint, fingerprintLength } = identity;
+    const fields = [
+      source.id,
+      this.input,
+      path,
+      realPath,
+      device,
+      inode,
+      fingerprint,
+      fingerprintLength,
+      position,
+      tailHash,
+      size,
+    ] as const;
+    this.statements.put.run(...fields, checksum(...fields));
   }
 }
 

@@ -1,6 +1,5 @@
 /** The state store: what an agent remembers of its sources, per input and per output. */
 import { join, resolve } from 'node:path';
-import type { DatabaseSync } from 'node:sqlite';
 import type { Source } from '../event/source.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics, Series } from '../telemetry/metrics.ts';
@@ -91,22 +90,36 @@ export interface StateOptions {
 
 interface Opened extends OpenedDatabase {
   inputs: Map<string, SqliteSources>;
+  /** The last write failed. */
+  failing: boolean;
+  /** Something was written that is not synced. */
+  unsynced: boolean;
 }
 
 export class StateStore {
   private readonly opened = new Map<string, Opened>();
   private readonly log: Logger;
   private readonly outputs = new Map<string, string>();
+  /** Plugins of all outputs of this run, also of those that a reload took away and that still have records under way. */
+  private readonly plugins = new Map<string, string>();
   private readonly failures: Series;
+  private readonly damaged: Series;
   private readonly rows: Series;
   private readonly file: string;
-  private failing = false;
-  private unsynced = false;
 
   constructor({ directory, outputs, log, metrics }: StateOptions) {
     this.log = log;
     this.failures = metrics
-      .counter('tailrace_state_write_failures_total', 'Times that positions could not be written; tried again, at the cost of duplicates.')
+      .counter(
+        'tailrace_state_write_failures_total',
+        'Times that positions could not be written; tried again, at the cost of duplicates.',
+      )
+      .labels();
+    this.damaged = metrics
+      .counter(
+        'tailrace_state_damaged_rows_total',
+        'Remembered positions that were damaged; their files are read again.',
+      )
       .labels();
     this.rows = metrics.counter('tailrace_state_rows_written_total', 'Rows of positions written.').labels();
     this.file = join(directory, 'positions.db');
@@ -117,13 +130,17 @@ export class StateStore {
   /** The outputs that are there now; a reload may change them. */
   useOutputs(outputs: readonly OutputName[]): void {
     this.outputs.clear();
-    for (const { stateName, plugin } of outputs) this.outputs.set(stateName, plugin);
+    for (const { stateName, plugin } of outputs) {
+      this.outputs.set(stateName, plugin);
+      this.plugins.set(stateName, plugin);
+    }
   }
 
   /** The sources of an input; `file` names a database of its own (`db`). Throws StateLockedError or StateError. */
   forInput(stateName: string, options: { file?: string } = {}): SourceStore {
     const file = options.file === undefined ? this.file : resolve(options.file);
-    const takenOver = file !== this.file && isFluentBitDatabase(file);
+    // One that is ours is not looked into: closing any descriptor of it would give up SQLite's lock.
+    const takenOver = !this.opened.has(file) && isFluentBitDatabase(file);
     // Fluent Bit's file is read once and never written: ours stands beside it.
     const opened = this.open(takenOver ? `${file}.tailrace` : file);
     const known = opened.inputs.get(stateName);
@@ -131,7 +148,8 @@ export class StateStore {
     const sources = new SqliteSources({
       database: opened.database,
       input: stateName,
-      pluginOf: (output) => this.outputs.get(output),
+      pluginOf: (output) => this.plugins.get(output) ?? '',
+      isPresent: (output) => this.outputs.has(output),
       legacy: takenOver ? () => readFluentBitDatabase(file, this.log) : () => [],
       lastWritten: takenOver ? lastWrite(file) : opened.lastWritten,
       save: () => this.writeTo(opened),
@@ -143,12 +161,13 @@ export class StateStore {
   private open(file: string): Opened {
     let opened = this.opened.get(file);
     if (opened === undefined) {
-      opened = { ...openDatabase(file, this.log), inputs: new Map() };
+      opened = { ...openDatabase(file, this.log), inputs: new Map(), failing: false, unsynced: false };
+      this.damaged.value += opened.damaged;
       this.opened.set(file, opened);
       try {
         takeOverMarks(opened.database, this.outputs, this.log);
       } catch (error) {
-        this.failed(opened.database, [], error);
+        this.failed(opened, error);
       }
     }
     return opened;
@@ -162,7 +181,8 @@ export class StateStore {
     for (const opened of this.opened.values()) this.writeTo(opened);
   }
 
-  private writeTo({ database, inputs }: Opened): void {
+  private writeTo(opened: Opened): void {
+    const { database, inputs } = opened;
     const changed = [...inputs.values()].filter((sources) => sources.hasChanges);
     if (changed.length === 0) return;
     try {
@@ -170,51 +190,48 @@ export class StateStore {
       for (const sources of changed) this.rows.value += sources.write();
       database.exec('COMMIT');
       for (const sources of changed) sources.committed();
-      this.unsynced = true;
-      this.recovered();
+      opened.unsynced = true;
+      if (opened.failing) this.log.info({}, 'Positions can be written again');
+      opened.failing = false;
     } catch (error) {
-      this.failed(database, changed, error);
+      this.failed(opened, error);
+      for (const sources of changed) sources.rolledBack();
     }
   }
 
-  private recovered(): void {
-    if (this.failing) this.log.info({}, 'Positions can be written again');
-    this.failing = false;
-  }
-
-  private failed(database: DatabaseSync, changed: readonly SqliteSources[], error: unknown): void {
+  private failed(opened: Opened, error: unknown): void {
     this.failures.value++;
-    if (!this.failing) {
+    if (!opened.failing) {
       this.log.error(
         { error },
         'Positions cannot be written; the agent goes on, and a crash now would send records twice',
       );
     }
-    this.failing = true;
+    opened.failing = true;
     try {
-      if (database.isTransaction) database.exec('ROLLBACK');
+      if (opened.database.isTransaction) opened.database.exec('ROLLBACK');
     } catch {
       // SQLite rolls back by itself on some errors; there is nothing left to undo then.
     }
-    for (const sources of changed) sources.rolledBack();
   }
 
   /** True while positions cannot be written. */
   get isFailing(): boolean {
-    return this.failing;
+    for (const { failing } of this.opened.values()) if (failing) return true;
+    return false;
   }
 
   /** Makes what was written safe against a power cut. Call it at most once a second. */
   sync(): void {
-    if (!this.unsynced) return;
-    for (const { database } of this.opened.values()) {
+    for (const opened of this.opened.values()) {
+      if (!opened.unsynced) continue;
       try {
-        database.exec('PRAGMA wal_checkpoint(PASSIVE)');
+        opened.database.exec('PRAGMA wal_checkpoint(PASSIVE)');
+        opened.unsynced = false;
       } catch (error) {
-        this.failed(database, [], error);
+        this.failed(opened, error);
       }
     }
-    this.unsynced = false;
   }
 
   close(): void {

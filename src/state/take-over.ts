@@ -4,9 +4,14 @@
  */
 import type { DatabaseSync } from 'node:sqlite';
 import type { Logger } from '../telemetry/log.ts';
+import { checksum } from './damage.ts';
 
 /** `outputs`: plugin by name in the state, of the outputs that are there now. */
-export function takeOverMarks(database: DatabaseSync, outputs: ReadonlyMap<string, string>, log: Logger): void {
+export function takeOverMarks(
+  database: DatabaseSync,
+  outputs: ReadonlyMap<string, string>,
+  log: Logger,
+): void {
   const rows = database.prepare('SELECT DISTINCT output, plugin FROM marks').all();
   const known = new Map(rows.map((row) => [String(row['output']), String(row['plugin'])]));
   const newcomers = [...outputs].filter(([name]) => !known.has(name));
@@ -15,11 +20,27 @@ export function takeOverMarks(database: DatabaseSync, outputs: ReadonlyMap<strin
     const index = newcomers.findIndex(([, candidate]) => candidate === plugin);
     const heir = newcomers[index]?.[0];
     if (heir === undefined) {
-      log.warn({ output: vanished }, 'An output of earlier runs is not there any more; what it had not got is not kept for it');
+      log.warn(
+        { output: vanished },
+        'An output of earlier runs is not there any more; what it had not got is not kept for it',
+      );
       continue;
     }
     newcomers.splice(index, 1);
-    database.prepare('UPDATE marks SET output = ? WHERE output = ?').run(heir, vanished);
+    rename(database, vanished, heir);
     log.info({ output: heir, from: vanished }, 'The output goes on where the one of earlier runs stopped');
   }
+}
+
+function rename(database: DatabaseSync, from: string, to: string): void {
+  const update = database.prepare(
+    'UPDATE marks SET output = ?, checksum = ? WHERE source = ? AND output = ?',
+  );
+  database.exec('BEGIN');
+  for (const row of database.prepare('SELECT * FROM marks WHERE output = ?').all(from)) {
+    const source = String(row['source']);
+    const check = checksum(source, to, String(row['plugin']), Number(row['mark']), String(row['settled']));
+    update.run(to, check, source, from);
+  }
+  database.exec('COMMIT');
 }

@@ -24,7 +24,10 @@ export function admit(path: string, base: string | undefined, allowedRoots: read
     }
     if (base !== undefined && !isBelow(realPath, [realBase(base), ...ALWAYS_ALLOWED, ...allowedRoots])) {
       closeSync(descriptor);
-      return { refused: 'outside', reason: `it leads to ${realPath}, outside of ${base}; allowed_roots can widen that` };
+      return {
+        refused: 'outside',
+        reason: `it leads to ${realPath}, outside of ${base}; allowed_roots can widen that`,
+      };
     }
     return { descriptor, stats, realPath };
   } catch (error) {
@@ -54,5 +57,7 @@ function realBase(base: string): string {
 }
 
 function isBelow(path: string, roots: readonly string[]): boolean {
-  return roots.some((root) => root === '/' || path === root || path.startsWith(`${root.replace(/\/$/, '')}/`));
+  return roots.some(
+    (root) => root === '/' || path === root || path.startsWith(`${root.replace(/\/$/, '')}/`),
+  );
 }

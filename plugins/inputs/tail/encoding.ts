@@ -26,21 +26,47 @@ export const UNICODE_ENCODINGS = ['utf-16le', 'utf-16be', 'auto'] as const;
 
 /** Names that Fluent Bit's `generic.encoding` takes. */
 export const GENERIC_ENCODINGS = [
-  'shiftjis', 'uhc', 'gbk', 'gb18030', 'big5', 'win866', 'win874', 'win1250', 'win1251', 'win1252', 'win1253', 'win1254',
-  'win1255', 'win1256', 'latin1', 'iso-8859-1', 'iso-8859-15', 'euc-jp', 'euc-kr', 'koi8-r', 'utf-8',
+  'shiftjis',
+  'uhc',
+  'gbk',
+  'gb18030',
+  'big5',
+  'win866',
+  'win874',
+  'win1250',
+  'win1251',
+  'win1252',
+  'win1253',
+  'win1254',
+  'win1255',
+  'win1256',
+  'latin1',
+  'iso-8859-1',
+  'iso-8859-15',
+  'euc-jp',
+  'euc-kr',
+  'koi8-r',
+  'utf-8',
 ] as const;
 
 /** Chooses the encoding of a file by its first bytes. */
-export type ChooseEncoding = (head: Buffer) => TextEncoding;
+export type ChooseEncoding = (head: () => Buffer) => TextEncoding;
 
 /** Makes the choice; the library is loaded only here. */
-export async function loadEncoding(unicode: string | undefined, generic: string | undefined): Promise<ChooseEncoding> {
+export async function loadEncoding(
+  unicode: string | undefined,
+  generic: string | undefined,
+): Promise<ChooseEncoding> {
   const name = unicode ?? generic;
   if (name === undefined || name === 'utf-8') return () => UTF8;
   const library: typeof iconv = (await import('iconv-lite')).default;
   if (unicode === undefined) {
     const encoding = NAMES[name] ?? name;
-    const chosen: TextEncoding = { unit: 1, lineFeed: UTF8.lineFeed, decode: (bytes) => library.decode(bytes, encoding) };
+    const chosen: TextEncoding = {
+      unit: 1,
+      lineFeed: UTF8.lineFeed,
+      decode: (bytes) => library.decode(bytes, encoding),
+    };
     return () => chosen;
   }
   const wide = (encoding: string, lineFeed: number[]): TextEncoding => ({
@@ -53,8 +79,9 @@ export async function loadEncoding(unicode: string | undefined, generic: string 
   if (unicode === 'utf-16le') return () => little;
   if (unicode === 'utf-16be') return () => big;
   return (head) => {
-    if (head[0] === 0xff && head[1] === 0xfe) return little;
-    if (head[0] === 0xfe && head[1] === 0xff) return big;
+    const [first, second] = head();
+    if (first === 0xff && second === 0xfe) return little;
+    if (first === 0xfe && second === 0xff) return big;
     return UTF8;
   };
 }

@@ -2,87 +2,83 @@
  * Which files are followed: finds them, keeps them apart by identity, notices when they are renamed, replaced or deleted, and
  * opens what is new at once, whether or not anybody has time to read: a descriptor that is held cannot be rotated away.
  */
-import { closeSync, fstatSync, readSync, statSync } from 'node:fs';
+import { fstatSync, lstatSync, statSync } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { Source } from '../../../src/plugin.ts';
-import type { Logger, SourceIdentity, SourceStore } from '../../../src/plugin.ts';
-import { admit } from './admission.ts';
-import type { Refusal } from './admission.ts';
-import { expand, matchesPath } from './glob.ts';
-import type { Expansion, Pattern } from './glob.ts';
+import { Adoption } from './adoption.ts';
+import { Descriptors } from './descriptors.ts';
+import { FileTable, realPathOf } from './file-table.ts';
+import { FinishedFiles } from './finished.ts';
+import { patternOf } from './follow-options.ts';
+import type { FollowEvents, FollowOptions } from './follow-options.ts';
+import { expand } from './glob.ts';
+import type { Expansion } from './glob.ts';
 import { fingerprintOf, keyOf } from './identity.ts';
-import { findAgain } from './resume.ts';
-import type { FoundSource } from './resume.ts';
-import { openForReading, TailFile } from './tail-file.ts';
+import { Links } from './links.ts';
+import { findMissed, SLACK_MS } from './missed.ts';
+import { resumeFile, resumeSources } from './resumption.ts';
+import type { Resumption } from './resumption.ts';
+import { isRotationOf, Siblings, statOf } from './siblings.ts';
+import { discard, openForReading } from './tail-file.ts';
+import type { TailFile } from './tail-file.ts';
 import { DirectoryWatch } from './watch.ts';
 
-export interface FollowOptions {
-  patterns: readonly Pattern[];
-  excluded: (path: string) => boolean;
-  tagOf: (path: string) => string | undefined;
-  allowedRoots: readonly string[];
-  readFromHead: boolean;
-  /** Milliseconds; 0: any age. */
-  ignoreOlderMs: number;
-  /** Milliseconds between scans where every directory is watched. */
-  rescanMs: number;
-  inotify: boolean;
-  /** Longer lines are cut. Bytes. */
-  maxLine: number;
-  store: SourceStore | undefined;
-  log: Logger;
-}
-
-export interface FollowEvents {
-  /** A file has something to read, or may have. */
-  onReady: (file: TailFile) => void;
-  onOpened: () => void;
-  onRotated: () => void;
-  onRefused: (reason: Refusal) => void;
-  onLost: (reason: 'truncated' | 'source_gone', bytes: number) => void;
-}
-
-/** Between scans where directories cannot be watched. */
+/** Between scans where directories cannot be watched, or something has to be looked at again. */
 const POLL_MS = 1000;
+/** Scans that events ask for are at least this far apart. */
+const SCAN_GAP_MS = 100;
 /** How long a name that came and went at once explains a sibling that appeared. */
 const RECENT_MS = 5000;
-
-interface Candidate {
-  path: string;
-  pattern: Pattern;
-  descriptor: number;
-  stats: BigIntStats;
-  realPath: string;
-}
+/** Files that are looked at before others have a turn. */
+const SLICE = 256;
+/** Directories looked at in a second, to see whether they are still the ones that are watched. */
+const VERIFIED = 256;
 
 export class Follower {
-  /** All followed files, by identity. */
-  readonly files = new Map<string, TailFile>();
+  readonly descriptors: Descriptors;
   private readonly options: FollowOptions;
   private readonly events: FollowEvents;
   private readonly watch: DirectoryWatch;
-  /** The generation that is at a path now. */
-  private readonly atPath = new Map<string, TailFile>();
-  private readonly atRealPath = new Map<string, TailFile>();
-  /** Refused paths, so that each is told once. */
-  private readonly refused = new Map<string, Refusal>();
+  private readonly table: FileTable;
+  private readonly finished: FinishedFiles;
+  private readonly adoption: Adoption;
+  private readonly links = new Links();
+  /** Names that came or went and were not looked at yet. */
+  private readonly told: { directory: string; name: string }[] = [];
   /** Matching names that came or went lately: monotonic milliseconds. */
   private readonly recent = new Map<string, number>();
+  /** Sizes of compressed files that may still be written. */
+  private readonly growing = new Map<string, bigint>();
+  /** Generations that were truncated and are not settled. */
+  private readonly retired = new Set<Source>();
   private directories = new Set<string>();
   private readonly startedAt = Date.now();
-  private first = true;
-  private scanDue = 0;
+  /** Something happened during the start. */
+  private disturbed = false;
+  private lookedAt: number | undefined;
+  private timer: NodeJS.Timeout | undefined;
+  private verifying: NodeJS.Timeout | undefined;
+  private dueAt = Number.POSITIVE_INFINITY;
+  private scannedAt = Number.NEGATIVE_INFINITY;
+  private purgedAt = 0;
+  private scanning: Promise<void> | undefined;
   private closed = false;
 
   constructor(options: FollowOptions, events: FollowEvents) {
     this.options = options;
     this.events = events;
+    this.descriptors = new Descriptors(options.maxOpen);
+    this.table = new FileTable(options.store, events);
+    this.finished = new FinishedFiles(options.store);
+    const { table, finished } = this;
+    this.adoption = new Adoption({ options, events, table, finished, track: this.track });
+    this.lookedAt = options.store?.lastWritten;
     this.watch = new DirectoryWatch(
       {
-        onName: (directory, name) => this.nameChanged(directory, name),
-        onChange: (directory, name) => this.bytesChanged(join(directory, name)),
+        onName: (directory, name) => this.guarded(() => this.nameChanged(directory, name)),
+        onChange: (directory, name) => this.guarded(() => this.bytesChanged(join(directory, name))),
       },
       options.log,
     );
@@ -90,276 +86,339 @@ export class Follower {
 
   /** Finds remembered files again, then looks for new ones. */
   async start(): Promise<void> {
-    const expansion = this.expandAll();
-    this.watchDirectories(expansion);
-    await this.resume();
-    this.scan();
+    this.expandAndWatch();
+    const { adoption } = this;
+    await resumeSources(this.resumption);
+    await this.scan();
+    this.table.chainGenerations();
     this.options.store?.claim();
-    this.first = false;
+    adoption.first = false;
+    if (this.disturbed) this.scanWithin(0);
+    if (this.closed || !this.options.inotify) return;
+    // The end of a directory is told late, or not at all when a link to it was switched.
+    this.verifying = setInterval(() => {
+      if (this.watch.isOutdated(VERIFIED)) this.scanWithin(0);
+    }, POLL_MS);
+  }
+
+  private get resumption(): Resumption {
+    const { options, events, finished, adoption, track } = this;
+    return { options, events, finished, adoption, track };
+  }
+
+  /** All followed files, by identity. */
+  get files(): ReadonlyMap<string, TailFile> {
+    return this.table.files;
+  }
+
+  /** True while there is something that can only be opened a moment later. */
+  get isWaiting(): boolean {
+    return this.growing.size > 0;
+  }
+
+  /** Looks for nothing any more; what is followed can still be read. */
+  async stop(): Promise<void> {
+    this.closed = true;
+    clearTimeout(this.timer);
+    clearInterval(this.verifying);
+    this.watch.close();
+    await this.scanning;
+    for (const file of this.files.values()) file.observeSize();
   }
 
   close(): void {
-    this.closed = true;
-    this.watch.close();
     for (const file of this.files.values()) {
+      this.descriptors.close(file);
       this.options.store?.describe(file.source, undefined);
-      file.close();
     }
   }
 
-  /** Milliseconds until {@link scan} wants to be called again. */
-  get scanInMs(): number {
-    return Math.max(0, this.scanDue - performance.now());
-  }
-
-  private expandAll(): Expansion {
-    const all: Expansion = { paths: new Set(), directories: new Set(), complete: true };
-    for (const pattern of this.options.patterns) expand(pattern, all);
-    return all;
-  }
-
-  private watchDirectories(expansion: Expansion): void {
-    if (!this.options.inotify) return;
-    this.directories = new Set(expansion.directories);
-    // A link's target changes in a directory of its own.
-    for (const file of this.files.values()) {
-      if (file.rotatedAt === undefined) this.directories.add(dirname(file.realPath));
-    }
-    this.watch.watchOnly(this.directories);
-  }
-
-  private async resume(): Promise<void> {
-    const { store, log } = this.options;
-    const gone: Source[] = [];
-    const found: FoundSource[] = [];
-    for (const stored of store?.load() ?? []) {
-      const result = await findAgain(stored);
-      if (result === 'unreadable') continue;
-      if (result !== 'gone') {
-        found.push(result);
-        continue;
-      }
-      const lost = stored.size - stored.position;
-      if (lost > 0) {
-        this.events.onLost('source_gone', lost);
-        log.warn({ file: stored.identity.path, bytes: lost }, 'A file went while nobody read it; its rest is lost');
-      }
-      gone.push(stored.source);
-    }
-    if (gone.length > 0) store?.remove(gone);
-    // Oldest first, so that generations of one path are read in order.
-    found.sort((a, b) => Number(a.stats.mtimeNs - b.stats.mtimeNs));
-    for (const each of found) this.resumeFile(each);
-  }
-
-  private resumeFile({ stored, path, stats, descriptor, compressed }: FoundSource): void {
-    const pattern = this.patternOf(path);
-    const key = keyOf(stats);
-    const { source, identity } = stored;
-    // After a reload the source is alive: what it handed over is under way and need not be read again.
-    const offset = source.emitted;
-    if (pattern === undefined && !compressed && stats.size <= BigInt(offset)) {
-      // Rotated and read to its end: remembered, so that it is not taken for a new file, but not followed.
-      closeSync(descriptor);
+  /** What the file system answers must not end the agent. */
+  private guarded(action: () => void): void {
+    if (this.closed) return;
+    if (this.adoption.first) {
+      this.disturbed = true;
       return;
     }
-    const file = new TailFile({
-      path,
-      realPath: path,
-      key,
-      tag: this.options.tagOf(this.shown(identity.path)) ?? '',
-      shown: this.shown(identity.path),
-      source,
-      identity: { ...identity, path, device: String(stats.dev) },
-      offset,
-      size: compressed ? stored.size : Number(stats.size),
-      compressed,
-      descriptor,
-    });
-    file.skipping = !compressed && stoppedWithinLine(descriptor, offset, this.options.maxLine);
-    if (pattern === undefined || path !== identity.path) {
-      file.rotatedAt = pattern === undefined ? performance.now() : undefined;
-      this.options.store?.identify(source, file.identity);
+    try {
+      action();
+    } catch (error) {
+      this.options.log.error({ error }, 'Looking at a file failed; it is tried again');
+      this.scanWithin(POLL_MS);
     }
-    this.track(file, pattern !== undefined);
   }
 
-  private patternOf(path: string): Pattern | undefined {
-    return this.options.excluded(path)
-      ? undefined
-      : this.options.patterns.find((pattern) => matchesPath(pattern, path));
-  }
+  // ------------------------------------------------------------ scanning
 
-  /** The path as records and tags show it: relative where the pattern is. */
-  private shown(path: string): string {
-    const pattern = this.options.patterns.find((each) => matchesPath(each, path)) ?? this.options.patterns[0];
-    return pattern === undefined ? path : pattern.show(path);
-  }
-
-  private track(file: TailFile, current: boolean): void {
-    this.files.set(file.key, file);
-    this.options.store?.describe(file.source, (position) => file.describe(position));
-    if (current) {
-      const before = this.atPath.get(file.path);
-      if (before !== undefined && before !== file) file.predecessor = before;
-      this.atPath.set(file.path, file);
-      this.atRealPath.set(file.realPath, file);
-    }
-    this.events.onOpened();
-    this.events.onReady(file);
-  }
-
-  /** Looks at everything: the start, a directory that changed, and the safety net. */
-  scan(): void {
+  /** Sees to it that a scan begins within so many milliseconds. */
+  private scanWithin(ms: number): void {
     if (this.closed) return;
-    const expansion = this.expandAll();
-    const candidates: Candidate[] = [];
-    for (const path of expansion.paths) this.look(path, candidates);
-    for (const path of this.atPath.keys()) {
-      if (!expansion.paths.has(path) && expansion.complete) this.look(path, candidates);
+    const now = performance.now();
+    const at = Math.max(now + ms, this.scannedAt + SCAN_GAP_MS);
+    if (at >= this.dueAt) return;
+    clearTimeout(this.timer);
+    this.dueAt = at;
+    this.timer = setTimeout(() => {
+      this.dueAt = Number.POSITIVE_INFINITY;
+      void this.scan();
+    }, at - now);
+  }
+
+  /** Looks at everything: at the start, when a directory changed, and as the safety net. Never rejects. */
+  private scan(): Promise<void> {
+    this.scanning ??= this.look()
+      .catch((error: unknown) =>
+        this.options.log.error({ error }, 'Looking for files failed; it is tried again'),
+      )
+      .finally(() => {
+        this.scanning = undefined;
+        this.scannedAt = performance.now();
+        const { inotify, rescanMs } = this.options;
+        const settled = inotify && this.watch.complete && this.growing.size === 0;
+        this.scanWithin(settled ? rescanMs : Math.min(POLL_MS, rescanMs));
+      });
+    return this.scanning;
+  }
+
+  private async look(): Promise<void> {
+    const since = this.lookedAt;
+    const lookedAt = Date.now();
+    const expansion = this.expandAndWatch();
+    const unknown: { path: string; stats: BigIntStats }[] = [];
+    const paths = [...expansion.paths];
+    if (expansion.complete) {
+      for (const path of this.table.atPath.keys()) if (!expansion.paths.has(path)) paths.push(path);
     }
-    this.adopt(candidates);
-    for (const file of this.files.values()) this.noticeGrowth(file);
-    this.watchDirectories(expansion);
-    const watched = this.options.inotify && this.watch.complete;
-    this.scanDue = performance.now() + (watched ? this.options.rescanMs : Math.min(POLL_MS, this.options.rescanMs));
+    await this.inSlices(paths, (path) => {
+      const stats = this.check(path);
+      if (stats !== undefined) unknown.push({ path, stats });
+    });
+    // What was there before the start, and was not read then, is not wanted.
+    if (since !== undefined)
+      await this.lookForMissed(
+        this.adoption.first ? since - SLACK_MS : Math.max(since - SLACK_MS, this.startedAt - 10),
+      );
+    // Oldest first: generations of one path are read in order (rule 4).
+    unknown.sort(oldestFirst);
+    for (let from = 0; from < unknown.length && !this.closed; from += SLICE) {
+      if (from > 0) await new Promise(setImmediate);
+      this.adoption.adopt(unknown.slice(from, from + SLICE).map(({ path }) => this.adoption.open(path)));
+    }
+    await this.inSlices([...this.files.values()], (file) => this.noticeGrowth(file));
+    this.lookedAt = lookedAt;
+    if (performance.now() - this.purgedAt >= this.options.rescanMs) {
+      this.purgedAt = performance.now();
+      await this.finished.purge();
+    }
   }
 
-  private noticeGrowth(file: TailFile): void {
-    if (file.caughtUpAt === undefined || file.broken || file.compressed) return;
-    const size = file.isOpen ? sizeOf(file) : statSync(file.path, { throwIfNoEntry: false })?.size;
-    if (size !== undefined && size !== file.offset) this.ready(file);
+  /** Calls `work` for each item; others have their turn in between. */
+  private async inSlices<T>(items: readonly T[], work: (item: T) => void): Promise<void> {
+    for (let index = 0; index < items.length; index++) {
+      if (this.closed) return;
+      if (index > 0 && index % SLICE === 0) await new Promise(setImmediate);
+      work(items[index] as T);
+    }
   }
 
-  private ready(file: TailFile): void {
-    file.caughtUpAt = undefined;
-    this.events.onReady(file);
+  /** Lists the directories; again when one was not watched before, for names may have come before the watch. */
+  private expandAndWatch(): Expansion {
+    for (let attempt = 0; ; attempt++) {
+      const all: Expansion = { paths: new Set(), directories: new Set(), complete: true };
+      for (const pattern of this.options.patterns) expand(pattern, all);
+      if (!this.options.inotify || this.closed) return all;
+      this.directories = all.directories;
+      // A link's target changes in a directory of its own.
+      for (const { names, realPath } of this.files.values())
+        if (names.size > 0) this.directories.add(dirname(realPath));
+      if (!this.watch.watchOnly(this.directories) || attempt >= 2) return all;
+    }
   }
+
+  /** A file that was read to its end is read again if it is not as it was then. */
+  noticeGrowth(file: TailFile): void {
+    if (file.caughtUpAt === undefined || file.broken) {
+      if (file.isOpen) file.observeSize();
+      return;
+    }
+    if (file.compressed) {
+      if (file.isOpen && file.bytes.hasMore()) this.table.ready(file);
+      return;
+    }
+    const stats = file.isOpen
+      ? fstatSync(file.bytes.descriptor)
+      : statSync(file.realPath, { throwIfNoEntry: false });
+    if (stats !== undefined && file.isChanged(stats)) this.table.ready(file);
+  }
+
+  private async lookForMissed(since: number): Promise<void> {
+    const followed = new Map([...this.table.atPath].map(([path, { realPath }]) => [realPath, path]));
+    for (const [path, { realPath, names }] of this.table.lastAt)
+      if (names.size === 0 && realPath !== path) followed.set(path, path);
+    for (const { identity } of this.adoption.first ? (this.options.store?.load() ?? []) : [])
+      followed.set(identity.path, identity.path);
+    const missed = findMissed(followed, since, { siblings: new Siblings(), compressed: this.adoption.first });
+    missed.sort(oldestFirst);
+    await this.inSlices(missed, ({ original, path, stats }) =>
+      this.adoption.adoptRotated(original, path, stats),
+    );
+  }
+
+  // ------------------------------------------------------------ events
 
   private bytesChanged(path: string): void {
-    const file = this.atPath.get(path) ?? this.atRealPath.get(path);
-    if (file !== undefined) this.ready(file);
-    else if (this.patternOf(path) !== undefined) this.lookAt(path);
+    const file = this.table.atPath.get(path) ?? this.table.atRealPath.get(path);
+    if (file === undefined) {
+      const refusal = this.adoption.refusalOf(path);
+      // What it is refused for does not change with its bytes.
+      if (refusal !== undefined && refusal !== 'unreadable') return;
+      if (patternOf(this.options, path) !== undefined) this.nameChanged(dirname(path), basename(path));
+    } else if (file.hasMore) file.observeSize();
+    else this.table.ready(file);
   }
 
   private nameChanged(directory: string, name: string | undefined): void {
-    if (this.closed) return;
     if (name === undefined) {
-      this.scanDue = 0;
-      this.wakeUp();
+      this.scanWithin(0);
       return;
     }
-    const path = join(directory, name);
-    if (this.patternOf(path) !== undefined) {
-      this.recent.set(path, performance.now());
-      this.lookAt(path);
-    } else if (this.atRealPath.has(path)) {
-      // The target of a link was replaced: look at the links.
-      for (const [link, file] of this.atPath) if (file.realPath === path) this.lookAt(link);
-    } else {
-      this.lookForRotated(directory, name);
-    }
-    // A directory that a pattern passes through may have come.
-    if (this.options.patterns.some((pattern) => pattern.segments.length > 1 || !this.directories.has(pattern.base))) {
-      this.scanDue = 0;
-      this.wakeUp();
-    }
+    this.told.push({ directory, name });
+    if (this.told.length === 1) setImmediate(() => this.guarded(() => this.lookAtNames()));
   }
 
-  private wakeUp(): void {
-    const [any] = this.files.values();
-    if (any !== undefined) this.events.onReady(any);
-    else this.scan();
+  private lookAtNames(): void {
+    const matching = new Set<string>();
+    const others = new Map<string, { directory: string; name: string }>();
+    for (const { directory, name } of this.told.splice(0)) {
+      const path = join(directory, name);
+      if (patternOf(this.options, path) !== undefined) matching.add(path);
+      else others.set(path, { directory, name });
+      // The target of a link was replaced: look at the links.
+      for (const link of this.links.to(path)) matching.add(link);
+    }
+    const now = performance.now();
+    for (const path of matching) this.recent.set(path, now);
+    const rotated: { directory: string; name: string; stats: BigIntStats }[] = [];
+    for (const [path, { directory, name }] of others) {
+      const stats = statOf(path);
+      if (stats?.isFile() === true) rotated.push({ directory, name, stats });
+      // A directory that a pattern passes through came or went.
+      else if (stats?.isDirectory() === true || this.directories.has(path)) this.scanWithin(0);
+    }
+    for (const { directory, name, stats } of rotated.toSorted(oldestFirst))
+      this.lookForRotated(directory, name, stats);
+    for (const path of matching) this.lookAt(path);
   }
 
   private lookAt(path: string): void {
-    const candidates: Candidate[] = [];
-    this.look(path, candidates);
-    this.adopt(candidates);
+    if (this.check(path) !== undefined) this.adoption.adopt([this.adoption.open(path)]);
   }
 
   /**
    * A name outside of the patterns appeared. If it is a followed file, it was rotated there. If nobody knows it, it was born since
    * we watch, and a matching name came and went just now, it was rotated before we could open it.
    */
-  private lookForRotated(directory: string, name: string): void {
+  private lookForRotated(directory: string, name: string, stats: BigIntStats): void {
     const path = join(directory, name);
-    const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
-    if (stats === undefined || !stats.isFile()) return;
-    const known = this.files.get(keyOf(stats));
+    const key = keyOf(stats);
+    const known = this.files.get(key);
     if (known !== undefined) {
-      this.moved(known, path);
+      this.table.moved(known, path);
       return;
     }
+    if (this.finished.moved(key, path)) return;
     const now = performance.now();
     for (const [original, at] of this.recent) {
       if (now - at > RECENT_MS) {
         this.recent.delete(original);
         continue;
       }
-      const pattern = this.patternOf(original);
-      const suffixed = dirname(original) === directory && name.startsWith(basename(original));
-      // Where birth times are not kept they equal the change time, and say nothing.
-      const born = stats.birthtimeMs >= BigInt(this.startedAt) && stats.birthtimeNs < stats.ctimeNs;
-      if (pattern === undefined || !suffixed || !born) continue;
-      const admitted = admit(path, pattern.wild ? pattern.base : undefined, this.options.allowedRoots);
-      if ('refused' in admitted) continue;
-      this.adopt([{ path: original, pattern, ...admitted }], path);
-      return;
+      const real = this.table.atPath.get(original)?.realPath ?? original;
+      const beside = [original, real].some(
+        (each) => dirname(each) === directory && isRotationOf(name, basename(each)) === 'plain',
+      );
+      // Where birth times are not kept they are the time of the renaming: then the content tells an old file. Their clock has ticks of 4 ms.
+      const born = Math.min(Number(stats.birthtimeMs), Number(stats.mtimeMs)) >= this.startedAt - 10;
+      if (beside && born) {
+        this.adoption.adoptRotated(original, path, stats);
+        return;
+      }
     }
   }
 
-  /** A followed file has another name now. */
-  private moved(file: TailFile, path: string): void {
-    if (file.path === path) return;
-    if (this.atPath.get(file.path) === file) this.atPath.delete(file.path);
-    file.path = path;
-    file.deleted = false;
-    file.identity = { ...file.identity, path };
-    this.options.store?.identify(file.source, file.identity);
-    if (this.patternOf(path) === undefined) {
-      if (file.rotatedAt === undefined) this.events.onRotated();
-      file.rotatedAt ??= performance.now();
-    } else {
-      file.rotatedAt = undefined;
-      this.atPath.set(path, file);
-    }
-    this.ready(file);
-  }
+  // ------------------------------------------------------------ paths
 
-  /** Looks at one path that matches: new, the same, replaced, or gone. */
-  private look(path: string, candidates: Candidate[]): void {
-    const pattern = this.patternOf(path);
-    if (pattern === undefined) return;
-    const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
-    const before = this.atPath.get(path);
+  /** Looks at one path that matches: the same file, another one, or none. Answers with the numbers of one that nobody knows. */
+  private check(path: string): BigIntStats | undefined {
+    const pattern = patternOf(this.options, path);
+    if (pattern === undefined) return undefined;
+    const stats = statOf(path);
+    const before = this.table.atPath.get(path);
     const key = stats === undefined ? undefined : keyOf(stats);
-    if (before !== undefined && before.key !== key) this.displaced(before);
+    if (before !== undefined && before.key !== key) this.table.displaced(path, before);
     if (stats === undefined || key === undefined) {
-      this.refused.delete(path);
-      return;
+      if (lstatSync(path, { throwIfNoEntry: false }) === undefined) this.links.delete(path);
+      this.adoption.forgive(path);
+      this.growing.delete(path);
+      return undefined;
     }
     const known = this.files.get(key);
     if (known !== undefined) {
-      if (known !== before) this.moved(known, path);
-      return;
+      if (known !== before) {
+        this.table.name(path, known);
+        this.links.follow(path, realPathOf(path));
+      }
+      return undefined;
     }
-    if (this.tooOld(stats)) return;
+    if (this.finished.has(key, path)) {
+      if (!path.endsWith('.gz')) this.revive(path, key);
+      return undefined;
+    }
+    if (this.tooOld(stats)) return undefined;
     if (this.options.tagOf(pattern.show(path)) === undefined) {
-      this.refuse(path, 'no_tag', 'tag_regex does not match it');
-      return;
+      this.adoption.refuse(path, 'no_tag', 'tag_regex does not match it');
+      return undefined;
     }
-    const admitted = admit(path, pattern.wild ? pattern.base : undefined, this.options.allowedRoots);
-    if ('refused' in admitted) {
-      this.refuse(path, admitted.refused, admitted.reason);
-      return;
+    return this.isGrowing(path, stats) ? undefined : stats;
+  }
+
+  /** A file that was rotated away and read has a matching name again. */
+  private revive(path: string, key: string): void {
+    const stored = this.finished.take(key);
+    if (stored === undefined) return;
+    let descriptor: number | undefined;
+    try {
+      descriptor = openForReading(path);
+      const stats = fstatSync(descriptor, { bigint: true });
+      if (keyOf(stats) === key) {
+        resumeFile(this.resumption, { stored, path, stats, descriptor, compressed: false });
+        const file = this.files.get(key);
+        if (file !== undefined && !file.names.has(path)) this.table.name(path, file);
+        return;
+      }
+    } catch {
+      // Gone again.
     }
-    // Between stat and open it may have become another one, even one that is followed.
-    if (this.files.has(keyOf(admitted.stats)) || candidates.some((each) => keyOf(each.stats) === keyOf(admitted.stats))) {
-      closeSync(admitted.descriptor);
-      return;
+    discard(descriptor);
+    this.finished.add(key, stored);
+  }
+
+  /** A compressed file can only be read once it is whole: when it did not change for a moment. */
+  private isGrowing(path: string, stats: BigIntStats): boolean {
+    if (!path.endsWith('.gz')) return false;
+    const age = Date.now() - Number(stats.ctimeMs);
+    // Not even begun: it is looked at again when it is written to.
+    if (stats.size < 2n) {
+      this.growing.delete(path);
+      return true;
     }
-    candidates.push({ path, pattern, ...admitted });
+    if (this.growing.get(path) === stats.size || age > POLL_MS || age < 0) {
+      this.growing.delete(path);
+      return false;
+    }
+    this.growing.set(path, stats.size);
+    this.scanWithin(POLL_MS);
+    return true;
   }
 
   private tooOld(stats: BigIntStats): boolean {
@@ -367,179 +426,117 @@ export class Follower {
     return ignoreOlderMs > 0 && Number(stats.mtimeMs) < Date.now() - ignoreOlderMs;
   }
 
-  private refuse(path: string, refusal: Refusal, reason: string): void {
-    if (this.refused.get(path) === refusal || refusal === 'gone') return;
-    this.refused.set(path, refusal);
-    this.events.onRefused(refusal);
-    this.options.log.warn({ file: path, reason }, 'A path that matches is not read');
-  }
+  // ------------------------------------------------------------ files
 
-  /** The file at its path is another one, or none: the followed one was renamed or deleted. */
-  private displaced(file: TailFile): void {
-    if (this.atPath.get(file.path) === file) {
-      this.atPath.delete(file.path);
-      // The next generation of the path waits for this one.
-      this.lastAt.set(file.path, file);
-    }
-    if (file.rotatedAt === undefined) {
-      file.rotatedAt = performance.now();
-      this.events.onRotated();
-    }
-    file.deleted = !file.isOpen || linksOf(file) === 0;
-    this.ready(file);
-  }
-
-  /** The last generation that was displaced from a path. */
-  private readonly lastAt = new Map<string, TailFile>();
-
-  /** Begins to follow files that nobody knew; `nowAt` where they are already rotated. */
-  private adopt(candidates: readonly Candidate[], nowAt?: string): void {
-    if (candidates.length === 0) return;
-    const { store, log } = this.options;
-    const ordered = candidates.toSorted((a, b) => Number(a.stats.mtimeNs - b.stats.mtimeNs));
-    const found = ordered.map((candidate) => this.firstSight(candidate, nowAt));
-    let sources: Source[];
-    try {
-      sources = store?.add(found) ?? found.map(({ start }) => new Source(randomUUID(), start));
-    } catch (error) {
-      // Unknown after a restart, such a file is read from its start: doubled, not lost.
-      log.error({ error, files: found.length }, 'New files cannot be remembered; they are read all the same');
-      sources = found.map(({ start }) => new Source(randomUUID(), start));
-    }
-    ordered.forEach((candidate, index) => {
-      const { identity } = found[index] as { identity: SourceIdentity };
-      const source = sources[index] as Source;
-      const file = new TailFile({
-        path: nowAt ?? candidate.path,
-        realPath: nowAt ?? candidate.realPath,
-        key: keyOf(candidate.stats),
-        tag: this.options.tagOf(candidate.pattern.show(candidate.path)) ?? '',
-        shown: candidate.pattern.show(candidate.path),
-        source,
-        identity,
-        // The store may know better where it begins than the first sight.
-        offset: source.emitted,
-        size: Number(candidate.stats.size),
-        compressed: isCompressed(candidate.path, candidate.descriptor),
-        descriptor: candidate.descriptor,
-      });
-      file.predecessor = this.lastAt.get(candidate.path);
-      if (nowAt === undefined) this.lastAt.delete(candidate.path);
-      else {
-        file.rotatedAt = performance.now();
-        this.lastAt.set(candidate.path, file);
-        this.events.onRotated();
-      }
-      this.track(file, nowAt === undefined);
-      this.watchTarget(file);
-    });
-  }
-
-  private watchTarget(file: TailFile): void {
+  /** Takes an opened file among the followed ones; `path` leads to it, if it is not rotated away already. */
+  private readonly track = (file: TailFile, descriptor: number, path: string | undefined): void => {
+    file.useDescriptor(descriptor);
+    this.options.store?.describe(file.source, (position) => file.describe(position));
+    this.table.add(file, path);
+    if (path !== undefined) this.links.follow(path, file.realPath);
+    this.events.onOpened();
+    this.descriptors.use(file);
     const directory = dirname(file.realPath);
-    if (!this.options.inotify || this.first || this.directories.has(directory)) return;
-    this.directories.add(directory);
-    this.watch.watchOnly(this.directories);
-  }
-
-  /** Identity and start offset of a file that nobody knew (rule 2). */
-  private firstSight({ path, stats, descriptor }: Candidate, nowAt = path): { identity: SourceIdentity; start: number } {
-    const { store, readFromHead } = this.options;
-    const size = Number(stats.size);
-    const identity: SourceIdentity = {
-      path: nowAt,
-      device: String(stats.dev),
-      inode: String(stats.ino),
-      ...fingerprintOf(descriptor, size),
-    };
-    const legacy = store?.legacy.find((each) => each.inode === identity.inode && basename(each.path) === basename(path));
-    if (legacy !== undefined && legacy.offset <= size) return { identity, start: legacy.offset };
-    // Only the very first time; later an unknown file is a new one.
-    const skip = this.first && !readFromHead && (store === undefined || store.fresh);
-    return { identity, start: skip ? size : 0 };
-  }
+    if (this.options.inotify && path !== undefined && !this.directories.has(directory)) {
+      this.directories.add(directory);
+      this.watch.add(directory);
+    }
+  };
 
   /** The file became another one in place (truncated, or rewritten): it is read from its head as a new generation. */
   restart(file: TailFile): void {
     const { store, log } = this.options;
-    const size = sizeOf(file) ?? 0;
+    const size = file.sizeNow ?? 0;
     const lost = Math.max(0, file.size - file.offset);
     if (lost > 0) this.events.onLost('truncated', lost);
-    log.warn({ file: file.path, offset: file.offset, bytes_lost: lost }, 'A file was truncated; it is read from its head');
+    log.warn(
+      { file: file.path, offset: file.offset, bytes_lost: lost },
+      'A file was truncated; it is read from its head',
+    );
     const identity = { ...file.identity, ...fingerprintOf(file.bytes.descriptor, size) };
     const old = file.source;
     store?.describe(old, undefined);
-    let source: Source;
-    try {
-      source = store?.add([{ identity, start: 0 }])[0] ?? new Source(randomUUID(), 0);
-      store?.remove([old]);
-    } catch (error) {
-      log.error({ error, file: file.path }, 'A truncated file cannot be remembered; it is read all the same');
-      source = new Source(randomUUID(), 0);
-    }
-    file.source = source;
-    file.identity = identity;
-    file.offset = 0;
-    file.size = size;
-    file.guard = Buffer.alloc(0);
-    file.skipping = false;
-    file.encoding = undefined;
+    const source = store?.add([{ identity, start: 0, size }])[0] ?? new Source(randomUUID(), 0);
+    this.retired.add(old);
+    file.startOver(source, identity, size);
     store?.describe(source, (position) => file.describe(position));
-    this.ready(file);
+    this.table.ready(file);
   }
 
-  /** Lets go of a file that is rotated away, read and settled. */
+  /** Forgets generations that were truncated, once what was read of them is delivered. */
+  forgetRetired(): void {
+    for (const source of this.retired) {
+      if (!source.settled) continue;
+      this.retired.delete(source);
+      this.options.store?.remove([source]);
+    }
+  }
+
+  /** Lets go of a file that is rotated away, read and settled. It stays known as long as it is there. */
   forget(file: TailFile): void {
-    this.options.store?.describe(file.source, undefined);
-    if (file.deleted || linksOf(file) === 0) this.options.store?.remove([file.source]);
-    file.close();
-    this.files.delete(file.key);
-    if (this.atPath.get(file.path) === file) this.atPath.delete(file.path);
-    if (this.atRealPath.get(file.realPath) === file) this.atRealPath.delete(file.realPath);
-    for (const [path, last] of this.lastAt) if (last === file) this.lastAt.delete(path);
+    const { store } = this.options;
+    const { source, identity } = file;
+    if (file.isOpen) this.events.onClosed();
+    this.descriptors.close(file);
+    const position = source.position();
+    const description = file.describe(position);
+    store?.describe(source, undefined);
+    this.finished.add(file.key, {
+      source,
+      identity,
+      position,
+      tailHash: description?.tailHash ?? '',
+      size: file.size,
+    });
+    this.table.remove(file);
   }
 
-  /** Opens a file again that was closed to save descriptors. False when it is not there any more. */
-  reopen(file: TailFile): boolean {
-    for (const path of [file.path, file.realPath]) {
-      let descriptor: number;
-      try {
-        descriptor = openForReading(path);
-      } catch {
-        continue;
-      }
-      const stats = fstatSync(descriptor, { bigint: true });
-      if (keyOf(stats) === file.key) {
+  /** The file cannot be had any more; what was not read of it is lost. */
+  abandon(file: TailFile): void {
+    const { store, log } = this.options;
+    const lost = Math.max(0, file.size - file.offset);
+    if (lost > 0) {
+      this.events.onLost('source_gone', lost);
+      log.warn({ file: file.path, bytes: lost }, 'A file went while it was not open; its rest is lost');
+    }
+    store?.describe(file.source, undefined);
+    store?.remove([file.source]);
+    this.table.remove(file);
+  }
+
+  /** Sees to it that a file is open. False when it is not there any more. */
+  open(file: TailFile): boolean {
+    if (!file.isOpen) {
+      const places = [file.realPath, ...file.names];
+      const again =
+        reopen(file, places) ||
+        reopen(file, new Siblings().withInode(dirname(file.realPath), file.identity.inode));
+      if (!again) return false;
+      this.events.onOpened();
+    }
+    this.descriptors.use(file);
+    return true;
+  }
+}
+
+function oldestFirst(a: { stats: BigIntStats }, b: { stats: BigIntStats }): number {
+  return Number(a.stats.mtimeNs - b.stats.mtimeNs);
+}
+
+/** Opens a file that was closed at one of these places, if it is there. */
+function reopen(file: TailFile, places: Iterable<string>): boolean {
+  for (const place of places) {
+    let descriptor: number | undefined;
+    try {
+      descriptor = openForReading(place);
+      if (keyOf(fstatSync(descriptor, { bigint: true })) === file.key) {
         file.useDescriptor(descriptor);
         return true;
       }
-      closeSync(descriptor);
+    } catch {
+      // Gone from there.
     }
-    return false;
+    discard(descriptor);
   }
-}
-
-function sizeOf(file: TailFile): number | undefined {
-  return file.isOpen ? fstatSync(file.bytes.descriptor).size : undefined;
-}
-
-/** Names that the file has; 0 when it is deleted. */
-function linksOf(file: TailFile): number {
-  return file.isOpen ? fstatSync(file.bytes.descriptor).nlink : 1;
-}
-
-function isCompressed(path: string, descriptor: number): boolean {
-  if (!path.endsWith('.gz')) return false;
-  const magic = Buffer.alloc(2);
-  readSync(descriptor, magic, 0, 2, 0);
-  return magic[0] === 0x1f && magic[1] === 0x8b;
-}
-
-/** True when reading stopped inside an over-long line whose rest was being passed over: no line end in a line's length before the offset. */
-function stoppedWithinLine(descriptor: number, offset: number, maxLine: number): boolean {
-  if (offset < maxLine) return false;
-  // A cut may lie some bytes before the limit, at the border of a character.
-  const before = Buffer.alloc(maxLine - 4);
-  const count = readSync(descriptor, before, 0, before.length, offset - before.length);
-  return count === before.length && !before.includes(10);
+  return false;
 }

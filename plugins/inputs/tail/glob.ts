@@ -31,7 +31,11 @@ function segmentTest(segment: string): RegExp {
     else if (character === '?') source += '[^/]';
     else if (character === '[' && segment.indexOf(']', at + 2) > 0) {
       const end = segment.indexOf(']', at + 2);
-      const body = segment.slice(at + 1, end).replaceAll('\\', '\\\\').replace(/^!/, '^').replaceAll('[', '\\[');
+      const body = segment
+        .slice(at + 1, end)
+        .replaceAll('\\', '\\\\')
+        .replace(/^!/, '^')
+        .replaceAll('[', '\\[');
       source += `[${body}]`;
       at = end;
     } else if (character === '{' && segment.includes('}', at)) {
@@ -47,6 +51,20 @@ function segmentTest(segment: string): RegExp {
   return new RegExp(`^${hidden}${source}$`, 's');
 }
 
+/** Puts patterns together again that were parted at a comma within braces: `a{b`, `c}` is `a{b,c}`. */
+export function joinBraces(texts: readonly string[]): string[] {
+  const joined: string[] = [];
+  let open = 0;
+  for (const text of texts) {
+    if (open > 0) joined[joined.length - 1] += `,${text}`;
+    else joined.push(text);
+    open += text.split('{').length - text.split('}').length;
+    // A brace that nobody closes is only a character.
+    if (open < 0) open = 0;
+  }
+  return open > 0 ? [...texts] : joined;
+}
+
 /** Compiles a pattern; relative ones are taken from `cwd`. */
 export function compilePattern(text: string, cwd: string): Pattern {
   const absolute = resolve(cwd, text);
@@ -60,9 +78,13 @@ export function compilePattern(text: string, cwd: string): Pattern {
     text,
     base: `/${parts.slice(0, fixed).join('/')}`,
     wild,
-    segments: parts.slice(fixed).map((part) => (part === '**' ? undefined : segmentTest(wild ? part : escapeMagic(part)))),
+    segments: parts
+      .slice(fixed)
+      .map((part) => (part === '**' ? undefined : segmentTest(wild ? part : escapeMagic(part)))),
     show: (path) =>
-      relativeTo !== undefined && path.startsWith(`${relativeTo}/`) ? dotted + path.slice(relativeTo.length + 1) : path,
+      relativeTo !== undefined && path.startsWith(`${relativeTo}/`)
+        ? dotted + path.slice(relativeTo.length + 1)
+        : path,
   };
 }
 
@@ -77,14 +99,24 @@ export function matchesPath(pattern: Pattern, path: string): boolean {
   return matchSegments(pattern.segments, 0, path.slice(base.length + 1).split('/'), 0);
 }
 
-function matchSegments(tests: Pattern['segments'], test: number, parts: readonly string[], part: number): boolean {
+function matchSegments(
+  tests: Pattern['segments'],
+  test: number,
+  parts: readonly string[],
+  part: number,
+): boolean {
   if (test === tests.length) return part === parts.length;
   const expression = tests[test];
   if (expression === undefined) {
-    for (let skip = part; skip < parts.length; skip++) if (matchSegments(tests, test + 1, parts, skip)) return true;
+    for (let skip = part; skip < parts.length; skip++)
+      if (matchSegments(tests, test + 1, parts, skip)) return true;
     return false;
   }
-  return part < parts.length && expression.test(parts[part] as string) && matchSegments(tests, test + 1, parts, part + 1);
+  return (
+    part < parts.length &&
+    expression.test(parts[part] as string) &&
+    matchSegments(tests, test + 1, parts, part + 1)
+  );
 }
 
 export interface Expansion {
@@ -130,7 +162,9 @@ function walk(directory: string, tests: Pattern['segments'], test: number, into:
 /** `**` does not follow links, so that a link to a parent is no endless walk. */
 function isDirectory(entry: Dirent, path: string, follow: boolean): boolean {
   if (entry.isDirectory()) return true;
-  return follow && entry.isSymbolicLink() && statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  return (
+    follow && entry.isSymbolicLink() && statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+  );
 }
 
 function nearest(directory: string): string {

@@ -6,7 +6,12 @@ import { crc32 } from 'node:zlib';
 /** A fingerprint covers the first bytes, up to this many. */
 export const FINGERPRINT_BYTES = 1024;
 /** The hash before a mark covers this many bytes. */
-const TAIL_BYTES = 256;
+export const TAIL_BYTES = 256;
+
+export interface Fingerprint {
+  fingerprint: string;
+  fingerprintLength: number;
+}
 
 const scratch = Buffer.allocUnsafeSlow(FINGERPRINT_BYTES);
 
@@ -20,6 +25,7 @@ export function hashBytes(bytes: Uint8Array): string {
   return `${bytes.length}:${crc32(bytes).toString(16)}`;
 }
 
+/** Bytes of a file, fewer at its end; valid until the next call. */
 function readFully(descriptor: number, length: number, position: number): Buffer {
   let read = 0;
   while (read < length) {
@@ -31,7 +37,7 @@ function readFully(descriptor: number, length: number, position: number): Buffer
 }
 
 /** Fingerprint of the first `length` bytes; shorter when the file is. */
-export function fingerprintOf(descriptor: number, length: number): { fingerprint: string; fingerprintLength: number } {
+export function fingerprintOf(descriptor: number, length: number): Fingerprint {
   const bytes = readFully(descriptor, Math.min(length, FINGERPRINT_BYTES), 0);
   return { fingerprint: hashBytes(bytes), fingerprintLength: bytes.length };
 }
@@ -41,4 +47,10 @@ export function tailHashAt(descriptor: number, position: number): string {
   const length = Math.min(position, TAIL_BYTES);
   const bytes = readFully(descriptor, length, position - length);
   return bytes.length === length ? hashBytes(bytes) : '';
+}
+
+/** A copy of at most `length` bytes before an offset. */
+export function bytesBefore(descriptor: number, position: number, length: number): Buffer {
+  const count = Math.min(position, length);
+  return Buffer.from(readFully(descriptor, count, position - count));
 }

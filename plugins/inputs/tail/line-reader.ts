@@ -15,6 +15,10 @@ import type { TailFile } from './tail-file.ts';
 const BLOCK_BYTES = 256 * 1024;
 const LINE_FEED = 10;
 const CARRIAGE_RETURN = 13;
+/** A line of just the limit may be followed by a carriage return before its end is there: one byte, or a unit of UTF-16. */
+const CR_BYTES = 2;
+/** The longest character of the encodings that are no Unicode. */
+const LONGEST_CHARACTER = 4;
 
 export interface LineOptions {
   key: string;
@@ -78,6 +82,8 @@ export class LineReader {
   /** One for all blocks: it is free again when `emit` has returned. */
   private readonly batch = new Batch();
   private readonly event: ParsedEvent = { record: {}, text: undefined, seconds: Number.NaN, nanos: 0 };
+  /** The last batch had to wait for room. */
+  private waited = false;
   private seconds = 0;
   private nanos = 0;
 
@@ -94,6 +100,7 @@ export class LineReader {
     const { block } = this;
     let left = budget;
     let filled = 0;
+    if (!file.hasItsHead) return 'truncated';
     // The guard is read along with what follows it, to see in one go whether it is still there.
     let guard = file.compressed ? 0 : file.guard.length;
     try {
@@ -107,7 +114,8 @@ export class LineReader {
         if (stopped()) return 'more';
         filled += count;
         if (guard > 0) {
-          if (filled < guard || block.buffer.compare(file.guard, 0, guard, 0, guard) !== 0) return 'truncated';
+          if (filled < guard || block.buffer.compare(file.guard, 0, guard, 0, guard) !== 0)
+            return 'truncated';
           block.buffer.copyWithin(0, guard, filled);
           filled -= guard;
           guard = 0;
@@ -118,7 +126,8 @@ export class LineReader {
         block.buffer.copyWithin(0, consumed, filled);
         filled -= consumed;
         left -= count;
-        if (left <= 0) return 'more';
+        // What was waited for may have taken long: the file is looked at anew before it is read on.
+        if (left <= 0 || this.waited) return 'more';
       }
       return 'more';
     } finally {
@@ -135,25 +144,32 @@ export class LineReader {
         block.length = filled;
         block.grow();
       }
-      const count = await file.bytes.read(block.buffer, filled, block.buffer.length - filled, file.offset + filled);
+      const count = await file.bytes.read(
+        block.buffer,
+        filled,
+        block.buffer.length - filled,
+        file.offset + filled,
+      );
       filled += count;
-      if (count === 0 || filled > this.options.maxLine) break;
+      if (count === 0 || filled > this.options.maxLine + CR_BYTES) break;
     }
-    // More came in the meantime: then this is no last line.
-    if (filled === 0 || filled > this.options.maxLine || file.skipping) return false;
-    const { encoding } = this.prepare(file, filled);
-    if (block.buffer.subarray(0, filled).indexOf(encoding.lineFeed) >= 0) return false;
-    const batch = this.begin(file);
-    this.push(batch, file, 0, filled, filled, { unterminated: true });
-    await this.handOver(file, batch, filled);
-    block.shrink();
-    return true;
+    try {
+      // More came in the meantime: then this is no last line.
+      if (filled === 0 || filled > this.options.maxLine + CR_BYTES || file.skipping) return false;
+      const { encoding } = this.prepare(file, filled);
+      if (block.buffer.subarray(0, filled).indexOf(encoding.lineFeed) >= 0) return false;
+      const batch = this.begin(file);
+      if (filled > this.options.maxLine) this.long(batch, file, 0, filled);
+      else this.push(batch, file, 0, filled, filled, { unterminated: true });
+      await this.handOver(file, batch, filled);
+      return true;
+    } finally {
+      block.shrink();
+    }
   }
 
   private prepare(file: TailFile, filled: number): { encoding: TextEncoding } {
-    if (file.encoding === undefined) {
-      file.encoding = this.options.encoding(file.offset === 0 ? this.block.buffer.subarray(0, Math.min(2, filled)) : Buffer.alloc(0));
-    }
+    file.encoding ??= this.options.encoding(() => file.byteOrderMark);
     this.block.load(filled, file.encoding.decode);
     return { encoding: file.encoding };
   }
@@ -174,23 +190,29 @@ export class LineReader {
   private async take(file: TailFile, filled: number): Promise<number> {
     const { encoding } = this.prepare(file, filled);
     const batch = this.begin(file);
-    const consumed = encoding.unit === 1 ? this.frame(file, batch, filled) : this.frameWide(file, batch, filled, encoding);
+    const consumed =
+      encoding.unit === 1 ? this.frame(file, batch, filled) : this.frameWide(file, batch, filled, encoding);
     await this.handOver(file, batch, consumed);
     return consumed;
   }
 
   private async handOver(file: TailFile, batch: Batch, consumed: number): Promise<void> {
     const { buffer } = this.block;
+    const room = batch.length > 0 ? this.events.emit(file.tag, batch) : undefined;
+    // Only now: if the pipeline fails, these bytes are read again.
     if (consumed >= GUARD_BYTES) {
       file.guard = Buffer.from(buffer.subarray(consumed - GUARD_BYTES, consumed));
     } else if (consumed > 0) {
       file.guard = Buffer.concat([file.guard, buffer.subarray(0, consumed)]).subarray(-GUARD_BYTES);
     }
-    const room = batch.length > 0 ? this.events.emit(file.tag, batch) : undefined;
     file.offset += consumed;
-    // Bytes that became no event (empty or skipped lines) are done with as well.
-    file.source.advance(file.offset);
+    file.bytes.release(file.offset);
+    const { source, offset } = file;
+    // A filter that takes its time has not passed the batch on when `emit` returns: only then may the mark move.
+    this.waited = room !== undefined;
     if (room !== undefined) await room;
+    // Bytes that became no event (empty or skipped lines) are done with as well.
+    source.advance(offset);
   }
 
   private frame(file: TailFile, batch: Batch, filled: number): number {
@@ -214,21 +236,24 @@ export class LineReader {
 
   private frameWide(file: TailFile, batch: Batch, filled: number, { lineFeed }: TextEncoding): number {
     const { buffer } = this.block;
-    let start = 0;
-    for (let search = 0; ; ) {
+    // A file that is not read from its head may begin within a unit.
+    let start = file.offset % 2;
+    for (let search = start; ;) {
       const end = buffer.indexOf(lineFeed, search);
       if (end < 0 || end + 2 > filled) break;
-      if (end % 2 !== 0) {
+      if ((end - start) % 2 !== 0) {
         search = end + 1;
         continue;
       }
       let stop = end;
       const low = lineFeed[0] === 0 ? 1 : 0;
-      const carriage = stop - start >= 2 && buffer[stop - 2 + low] === CARRIAGE_RETURN && buffer[stop - 1 - low] === 0;
+      const carriage =
+        stop - start >= 2 && buffer[stop - 2 + low] === CARRIAGE_RETURN && buffer[stop - 1 - low] === 0;
       if (carriage) stop -= 2;
       if (file.skipping) file.skipping = false;
       else if (stop - start > this.options.maxLine) this.long(batch, file, start, end + 2);
-      else if (stop > start || !this.options.skipEmptyLines) this.push(batch, file, start, stop, end + 2, undefined);
+      else if (stop > start || !this.options.skipEmptyLines)
+        this.push(batch, file, start, stop, end + 2, undefined);
       start = end + 2;
       search = start;
     }
@@ -237,24 +262,43 @@ export class LineReader {
 
   /** What follows the last line end: kept for the next block, unless it is too long already. */
   private rest(batch: Batch, file: TailFile, start: number, filled: number): number {
-    if (file.skipping) return filled - (filled % (file.encoding?.unit ?? 1));
-    if (filled - start <= this.options.maxLine + 1) return start;
+    const whole = filled - ((file.offset + filled) % (file.encoding?.unit ?? 1));
+    if (file.skipping) return whole;
+    if (filled - start <= this.options.maxLine + CR_BYTES) return start;
     const cut = this.long(batch, file, start, undefined);
     file.skipping = true;
-    return Math.max(cut, filled - (filled % (file.encoding?.unit ?? 1)));
+    return Math.max(cut, whole);
   }
 
   /** A line that is too long: cut, or left out. `stop` is behind its end, if that is known. Returns the offset that is done with. */
   private long(batch: Batch, file: TailFile, start: number, stop: number | undefined): number {
     const { maxLine, longLines } = this.options;
     this.events.onLongLine(file, longLines);
-    let cut = start + maxLine - (file.encoding?.unit === 2 ? maxLine % 2 : 0);
-    // Not within a character: UTF-8 continuation bytes are 10xxxxxx.
-    if (file.encoding?.decode === undefined) {
-      while (cut > start && ((this.block.buffer[cut] as number) & 0xc0) === 0x80) cut--;
-    }
+    const cut = this.characterBorder(start, start + maxLine, file.encoding);
     if (longLines === 'cut') this.push(batch, file, start, cut, stop ?? cut, { truncated: true });
     return stop ?? cut;
+  }
+
+  /** The last offset up to `cut` that is not within a character. */
+  private characterBorder(start: number, cut: number, encoding: TextEncoding | undefined): number {
+    const { buffer } = this.block;
+    let border = cut;
+    if (encoding?.unit === 2) {
+      border -= (cut - start) % 2;
+      // Not behind the first half of a surrogate pair.
+      const high = border - (encoding.lineFeed[0] === 0 ? 2 : 1);
+      return high > start && ((buffer[high] as number) & 0xfc) === 0xd8 ? border - 2 : border;
+    }
+    const decode = encoding?.decode;
+    if (decode === undefined) {
+      // UTF-8 continuation bytes are 10xxxxxx.
+      while (border > start && ((buffer[border] as number) & 0xc0) === 0x80) border--;
+      return border;
+    }
+    for (; border > cut - LONGEST_CHARACTER && border > start; border--) {
+      if (!decode(buffer.subarray(start, border)).endsWith('\ufffd')) return border;
+    }
+    return cut;
   }
 
   private push(
@@ -283,7 +327,14 @@ export class LineReader {
     }
   }
 
-  private parse(batch: Batch, file: TailFile, parser: Parser, start: number, stop: number, next: number): boolean {
+  private parse(
+    batch: Batch,
+    file: TailFile,
+    parser: Parser,
+    start: number,
+    stop: number,
+    next: number,
+  ): boolean {
     const { event } = this;
     if (!parser.parse(this.block.slice(start, stop), event)) {
       this.events.onUnparsed(file, parser.failure());

@@ -1,128 +1,128 @@
 /**
- * Finding remembered files again (DELIVERY.md, rules 4 and 5): at their path, or renamed among the siblings of it whether or not the
- * pattern matches them, or compressed.
+ * Finding remembered files again (DELIVERY.md, rules 4 and 5): at their path, or renamed among the siblings of their last place whether
+ * or not a pattern matches them, or compressed, or as the copy that copytruncate left.
  */
-import { closeSync, createReadStream, fstatSync, readSync, readdirSync } from 'node:fs';
+import { fstatSync } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { createGunzip } from 'node:zlib';
 import type { StoredSource } from '../../../src/plugin.ts';
-import { fingerprintOf, hashBytes, keyOf, tailHashAt } from './identity.ts';
-import { openForReading } from './tail-file.ts';
+import { gzipFingerprint, gzipTailHash, isGzip } from './gzip.ts';
+import { fingerprintOf, tailHashAt } from './identity.ts';
+import { isRotationOf } from './siblings.ts';
+import type { Siblings } from './siblings.ts';
+import { discard, openForReading } from './tail-file.ts';
 
 /** A remembered file that is there. */
 export interface FoundSource {
   stored: StoredSource;
+  /** Where it is. */
   path: string;
   stats: BigIntStats;
-  /** Open. */
   descriptor: number;
   compressed: boolean;
 }
 
-/** Whether an open file is the one that is remembered, unchanged up to where it was read. */
-export function isSameFile(descriptor: number, stats: BigIntStats, { identity, position, tailHash }: StoredSource): boolean {
-  if (String(stats.ino) !== identity.inode || stats.size < BigInt(position)) return false;
-  const { fingerprint } = fingerprintOf(descriptor, identity.fingerprintLength);
-  if (fingerprint !== identity.fingerprint) return false;
+type Check = (descriptor: number, stats: BigIntStats, path: string) => boolean | Promise<boolean>;
+
+/** Opens a path if it is a file that passes; everything that cannot be read does not. */
+async function openIf(path: string, stored: StoredSource, check: Check): Promise<FoundSource | undefined> {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openForReading(path);
+    const stats = fstatSync(descriptor, { bigint: true });
+    if (stats.isFile() && (await check(descriptor, stats, path))) {
+      return { stored, path, stats, descriptor, compressed: isGzip(path, descriptor) };
+    }
+  } catch {
+    // Gone or unreadable: not to be had.
+  }
+  discard(descriptor);
+  return undefined;
+}
+
+/** Whether an open file is the one that is remembered, unchanged up to where it was read. The device may have another number after a reboot. */
+export function isSameFile(
+  descriptor: number,
+  stats: BigIntStats,
+  path: string,
+  { identity, position, tailHash }: StoredSource,
+): boolean {
+  if (String(stats.ino) !== identity.inode) return false;
+  if (isGzip(path, descriptor)) {
+    return gzipFingerprint(descriptor, identity.fingerprintLength).fingerprint === identity.fingerprint;
+  }
+  return (
+    stats.size >= BigInt(position) &&
+    hasContentOf(descriptor, identity.fingerprint, identity.fingerprintLength, position, tailHash)
+  );
+}
+
+function hasContentOf(
+  descriptor: number,
+  fingerprint: string,
+  length: number,
+  position: number,
+  tailHash: string,
+): boolean {
+  if (fingerprintOf(descriptor, length).fingerprint !== fingerprint) return false;
   return tailHash === '' || tailHashAt(descriptor, position) === tailHash;
 }
 
-/** Opens a path if it is the remembered file. */
-export function openIfSame(path: string, stored: StoredSource): FoundSource | undefined {
-  let descriptor: number;
-  try {
-    descriptor = openForReading(path);
-  } catch {
-    return undefined;
-  }
-  try {
-    const stats = fstatSync(descriptor, { bigint: true });
-    if (stats.isFile() && isSameFile(descriptor, stats, stored)) {
-      return { stored, path, stats, descriptor, compressed: false };
-    }
-  } catch {
-    // Unreadable: then it is not to be had.
-  }
-  closeSync(descriptor);
-  return undefined;
-}
-
-/** Names in the directory of a remembered path; undefined when it cannot be read. */
-function siblings(path: string): string[] | undefined {
-  try {
-    return readdirSync(dirname(path));
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? [] : undefined;
-  }
-}
-
 /** Looks for a remembered file. `unreadable`: its directory cannot be read, so nothing is known. */
-export async function findAgain(stored: StoredSource): Promise<FoundSource | 'gone' | 'unreadable'> {
-  const { path } = stored.identity;
-  const here = openIfSame(path, stored);
-  if (here !== undefined) return here;
-  const names = siblings(path);
+export async function findAgain(
+  stored: StoredSource,
+  siblings: Siblings,
+): Promise<FoundSource | 'gone' | 'unreadable'> {
+  const { identity } = stored;
+  const { path, realPath = path } = identity;
+  const same: Check = (descriptor, stats, at) => isSameFile(descriptor, stats, at, stored);
+  for (const place of new Set([realPath, path])) {
+    const found = await openIf(place, stored, same);
+    if (found !== undefined) return found;
+  }
+  const directory = dirname(realPath);
+  const names = siblings.list(directory);
   if (names === undefined) return 'unreadable';
-  const directory = dirname(path);
-  const others = names.filter((name) => name !== basename(path));
-  for (const name of others) {
-    const found = openIfSame(join(directory, name), stored);
+  for (const place of siblings.withInode(directory, identity.inode)) {
+    const found = await openIf(place, stored, same);
     if (found !== undefined) return found;
   }
-  const stem = basename(path).replace(/\.\d+$/, '');
-  for (const name of others) {
-    if (!name.endsWith('.gz') || !name.startsWith(stem)) continue;
-    const found = await openIfCompressed(join(directory, name), stored);
-    if (found !== undefined) return found;
-  }
-  return 'gone';
+  return (await findCopy(stored, names)) ?? 'gone';
 }
 
-/** The first `length` decompressed bytes. */
-async function decompressedHead(descriptor: number, length: number): Promise<Buffer> {
-  const stream = createGunzip();
-  const source = createReadStream('', { fd: descriptor, autoClose: false, start: 0 });
-  source.on('error', (error) => stream.destroy(error));
-  source.pipe(stream);
-  let head = Buffer.alloc(0);
-  try {
-    for await (const chunk of stream) {
-      head = Buffer.concat([head, chunk as Buffer]);
-      if (head.length >= length) break;
-    }
-  } finally {
-    source.destroy();
-    stream.destroy();
-  }
-  return head.subarray(0, length);
-}
-
-async function openIfCompressed(path: string, stored: StoredSource): Promise<FoundSource | undefined> {
-  const { fingerprint, fingerprintLength } = stored.identity;
+/** The same content under another inode: compressed, or copied before the file was truncated. */
+async function findCopy(stored: StoredSource, names: readonly string[]): Promise<FoundSource | undefined> {
+  const { identity, position, tailHash } = stored;
+  const { path, realPath = path, fingerprint, fingerprintLength } = identity;
+  // Without content there is nothing to know it by.
   if (fingerprintLength === 0) return undefined;
-  let descriptor: number;
-  try {
-    descriptor = openForReading(path);
-  } catch {
-    return undefined;
+  const compressed: Check = async (descriptor, _stats, at) =>
+    isGzip(at, descriptor) &&
+    gzipFingerprint(descriptor, fingerprintLength).fingerprint === fingerprint &&
+    (tailHash === '' || (await gzipTailHash(descriptor, position)) === tailHash);
+  const copied: Check = (descriptor, stats) =>
+    position > 0 &&
+    tailHash !== '' &&
+    stats.size >= BigInt(position) &&
+    hasContentOf(descriptor, fingerprint, fingerprintLength, position, tailHash);
+  const originals = new Set([basename(path), basename(realPath), withoutRotation(basename(realPath))]);
+  for (const name of names) {
+    const kinds = new Set(
+      [...originals].map((original) => (name === `${original}.gz` ? 'gzip' : isRotationOf(name, original))),
+    );
+    const check = kinds.has('gzip') ? compressed : kinds.has('plain') ? copied : undefined;
+    if (check === undefined) continue;
+    const found = await openIf(join(dirname(realPath), name), stored, check);
+    if (found !== undefined) return found;
   }
-  try {
-    const stats = fstatSync(descriptor, { bigint: true });
-    const magic = Buffer.alloc(2);
-    readSync(descriptor, magic, 0, 2, 0);
-    if (stats.isFile() && magic[0] === 0x1f && magic[1] === 0x8b) {
-      const head = await decompressedHead(descriptor, fingerprintLength);
-      if (hashBytes(head) === fingerprint) return { stored, path, stats, descriptor, compressed: true };
-    }
-  } catch {
-    // Damaged or unreadable: not the one.
-  }
-  closeSync(descriptor);
   return undefined;
 }
 
-/** Key of a found file in the table of followed files. */
-export function keyOfFound(found: FoundSource): string {
-  return keyOf(found.stats);
+/** `app.log.1` was `app.log` before. */
+function withoutRotation(name: string): string {
+  for (let end = 1; end < name.length; end++) {
+    if (/[._-]/.test(name[end] as string) && isRotationOf(name, name.slice(0, end)) !== undefined)
+      return name.slice(0, end);
+  }
+  return name;
 }

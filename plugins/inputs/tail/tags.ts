@@ -2,7 +2,10 @@
 import type { TranslatedRegex } from '../../../src/plugin.ts';
 
 /** Compiles the tag; the result gives the tag of a path as shown, undefined where `tag_regex` does not take the path. */
-export function compileTag(tag: string, tagRegex: TranslatedRegex | undefined): (path: string) => string | undefined {
+export function compileTag(
+  tag: string,
+  tagRegex: TranslatedRegex | undefined,
+): (path: string) => string | undefined {
   const expand = (text: string, path: string): string =>
     text.replaceAll('*', () => path.replace(/^(?:\.?\/)+/, '').replaceAll('/', '.'));
   if (tagRegex === undefined) return tag.includes('*') ? (path) => expand(tag, path) : () => tag;

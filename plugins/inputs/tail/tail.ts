@@ -4,8 +4,9 @@
  */
 import type { Emit, Input, InputContext } from '../../../src/plugin.ts';
 import { Follower } from './follower.ts';
-import type { FollowOptions } from './follower.ts';
-import { GzipError } from './reader.ts';
+import type { FollowOptions } from './follow-options.ts';
+import { observe } from './gauges.ts';
+import { GzipError } from './gzip.ts';
 import { LineReader } from './line-reader.ts';
 import type { LineOptions } from './line-reader.ts';
 import type { TailFile } from './tail-file.ts';
@@ -20,8 +21,6 @@ export interface TailOptions extends Omit<FollowOptions, 'store' | 'log'>, LineO
 
 /** Bytes of one file before the next has its turn. */
 const QUANTUM = 1 << 20;
-/** Open files beyond this are closed while they have nothing to read. */
-const MAX_OPEN = 4096;
 const HOUSEKEEPING_MS = 1000;
 
 export class TailInput implements Input {
@@ -30,10 +29,10 @@ export class TailInput implements Input {
   private readonly context: InputContext;
   private readonly follower: Follower;
   private readonly ready = new Set<TailFile>();
+  private readonly observed: (() => void)[] = [];
   private stopped = false;
   private running: Promise<void> | undefined;
   private wake: () => void = () => undefined;
-  private scanTimer: NodeJS.Timeout | undefined;
   private housekeepingDue = 0;
   private ended = false;
 
@@ -44,7 +43,11 @@ export class TailInput implements Input {
     this.finite = options.exitOnEof;
     const counter = (term: string, help: string) => metrics.counter(`tailrace_input_${term}_total`, help);
     const opened = counter('files_opened', 'Files that were opened.').labels({ name });
-    const rotated = counter('files_rotated', 'Files that were renamed, replaced or deleted while followed.').labels({ name });
+    const closed = counter('files_closed', 'Files that were closed.').labels({ name });
+    const rotated = counter(
+      'files_rotated',
+      'Files that were renamed, replaced or deleted while followed.',
+    ).labels({ name });
     const refused = counter('files_refused', 'Paths that match and are not read, by reason.');
     const lost = counter('lost_bytes', 'Bytes of files that went before they were read, by reason.');
     this.follower = new Follower(
@@ -55,6 +58,7 @@ export class TailInput implements Input {
           this.wake();
         },
         onOpened: () => opened.value++,
+        onClosed: () => closed.value++,
         onRotated: () => rotated.value++,
         onRefused: (reason) => refused.labels({ name, reason }).value++,
         onLost: (reason, bytes) => {
@@ -62,42 +66,44 @@ export class TailInput implements Input {
         },
       },
     );
-    this.observe('tailrace_input_file_lag_bytes', 'Bytes of followed files that are not read or not settled.', () => {
-      let sum = 0;
-      for (const file of this.follower.files.values()) sum += file.lag;
-      return sum;
-    });
-    this.observe('tailrace_input_open_files', 'Files that are open.', () => {
-      let open = 0;
-      for (const file of this.follower.files.values()) if (file.isOpen) open++;
-      return open;
-    });
+    this.observe(
+      'tailrace_input_file_lag_bytes',
+      'Bytes of followed files that are not read or not settled.',
+      () => {
+        let sum = 0;
+        for (const file of this.follower.files.values()) sum += file.lag;
+        return sum;
+      },
+    );
+    this.observe('tailrace_input_open_files', 'Files that are open.', () => this.follower.descriptors.count);
   }
 
   private observe(metric: string, help: string, value: () => number): void {
     const { metrics, name } = this.context;
-    const family = metrics.gauge(metric, help);
-    const before = family.collect;
-    const series = family.labels({ name });
-    // Several tail inputs share a family: each brings its own series up to date.
-    family.collect = () => {
-      before?.();
-      if (!this.stopped) series.value = value();
-    };
+    this.observed.push(observe(metrics.gauge(metric, help), name, value));
   }
 
   async start(emit: Emit): Promise<void> {
     const { metrics, name, log } = this.context;
-    const long = metrics.counter('tailrace_input_long_lines_total', 'Lines over the limit, by what was done with them.');
+    const long = metrics.counter(
+      'tailrace_input_long_lines_total',
+      'Lines over the limit, by what was done with them.',
+    );
     const unparsed = metrics
-      .counter('tailrace_input_unparsed_records_total', 'Lines that the parser does not take; they go on as they are.')
+      .counter(
+        'tailrace_input_unparsed_records_total',
+        'Lines that the parser does not take; they go on as they are.',
+      )
       .labels({ name });
     const reader = new LineReader(this.options, {
       emit,
       onLongLine: (file, action) => {
         long.labels({ name, action }).value++;
         if (action === 'skip') this.context.drop('long_line', 1);
-        log.warn({ file: file.path, limit: this.options.maxLine, action }, 'A line is longer than buffer_max_size');
+        log.warn(
+          { file: file.path, limit: this.options.maxLine, action },
+          'A line is longer than buffer_max_size',
+        );
       },
       onUnparsed: (file, reason) => {
         unparsed.value++;
@@ -105,37 +111,21 @@ export class TailInput implements Input {
       },
     });
     await this.follower.start();
-    this.scheduleScan();
     this.running = this.run(reader);
-  }
-
-  private scheduleScan(): void {
-    this.scanTimer = setTimeout(
-      () => {
-        this.attempt(() => this.follower.scan());
-        if (!this.stopped) this.scheduleScan();
-      },
-      Math.max(50, this.follower.scanInMs),
-    );
-  }
-
-  /** Looking at files must not end the agent, whatever the file system says. */
-  private attempt(action: () => void): void {
-    try {
-      action();
-    } catch (error) {
-      this.context.log.error({ error }, 'Looking for files failed; it is tried again');
-    }
   }
 
   private async run(reader: LineReader): Promise<void> {
     while (!this.stopped) {
-      if (this.follower.scanInMs === 0) this.attempt(() => this.follower.scan());
-      if (performance.now() >= this.housekeepingDue) await this.keepHouse(reader);
-      const file = this.next();
-      if (file !== undefined) await this.read(file, reader);
-      else if (this.options.exitOnEof && !this.ended) await this.end(reader);
-      else await this.sleep();
+      try {
+        if (performance.now() >= this.housekeepingDue) await this.keepHouse(reader);
+        const file = this.next();
+        if (file !== undefined) await this.read(file, reader);
+        else if (this.options.exitOnEof && !this.ended && !this.follower.isWaiting) await this.end(reader);
+        else await this.sleep();
+      } catch (error) {
+        this.context.log.error({ error }, 'Reading files failed; it is tried again');
+        await this.sleep();
+      }
     }
   }
 
@@ -152,73 +142,91 @@ export class TailInput implements Input {
   }
 
   private async read(file: TailFile, reader: LineReader): Promise<void> {
-    const { log } = this.context;
-    if (file.broken || !this.ensureOpen(file)) return;
-    // Set first: what is written while it is read makes it ready again.
-    file.caughtUpAt = performance.now();
+    if (file.broken) return;
     try {
+      if (!this.follower.open(file)) {
+        this.follower.abandon(file);
+        return;
+      }
+      // Set first: what is written while it is read makes it ready again.
+      file.caughtUpAt = performance.now();
+      file.busy = true;
+      file.look();
       const result = await reader.turn(file, QUANTUM, () => this.stopped);
       if (result === 'truncated') this.follower.restart(file);
       else if (result === 'more') {
         file.caughtUpAt = undefined;
         this.ready.add(file);
-      } else if (file.fingerprintGrows) {
-        this.context.store?.identify(file.source, file.takeFingerprint());
-      }
+      } else this.caughtUp(file);
     } catch (error) {
-      file.broken = true;
-      const reason = error instanceof GzipError ? 'damaged' : 'read_error';
-      this.context.metrics
-        .counter('tailrace_input_file_errors_total', 'Files that cannot be read on, by reason.')
-        .labels({ name: this.context.name, reason }).value++;
-      log.error({ file: file.path, offset: file.offset, error }, 'The file cannot be read on; other files go on');
+      this.failed(file, error);
+    } finally {
+      file.busy = false;
     }
   }
 
-  private ensureOpen(file: TailFile): boolean {
-    if (file.isOpen) return true;
-    if (this.follower.reopen(file)) return true;
-    this.follower.forget(file);
-    return false;
+  private caughtUp(file: TailFile): void {
+    if (file.fingerprintGrows) this.context.store?.identify(file.source, file.takeFingerprint());
+    if (!file.compressed) return;
+    file.complete = !file.bytes.isCut;
+    file.source.touch();
   }
 
-  /** Ends what is over: rotated files that are read and settled, lines that never got their end, descriptors without use. */
+  private failed(file: TailFile, error: unknown): void {
+    const damaged = error instanceof GzipError;
+    this.context.metrics
+      .counter('tailrace_input_file_errors_total', 'Failures to read a file, by reason.')
+      .labels({ name: this.context.name, reason: damaged ? 'damaged' : 'read_error' }).value++;
+    const { path, offset } = file;
+    if (damaged) {
+      file.broken = true;
+      this.context.log.error(
+        { file: path, offset, error },
+        'The file is damaged and cannot be read on; other files go on',
+      );
+      return;
+    }
+    // With the next scan it is opened and read again.
+    file.overlook();
+    this.follower.descriptors.close(file);
+    this.context.log.error({ file: path, offset, error }, 'The file cannot be read; will try again');
+  }
+
+  /** Ends what is over: rotated files that are read and settled, and lines that never got their end. */
   private async keepHouse(reader: LineReader): Promise<void> {
     const now = performance.now();
     this.housekeepingDue = now + HOUSEKEEPING_MS;
     const { rotateWaitMs, unterminatedMs } = this.options;
-    let open = 0;
     for (const file of this.follower.files.values()) {
-      if (file.isOpen) open++;
+      // Late writers may write where no directory is watched.
+      if (file.rotatedAt !== undefined) this.follower.noticeGrowth(file);
       if (file.caughtUpAt === undefined && !file.broken) continue;
       const idle = now - (file.caughtUpAt ?? 0);
-      const rotated = file.rotatedAt !== undefined && now - file.rotatedAt >= rotateWaitMs && idle >= rotateWaitMs;
+      const rotated =
+        file.rotatedAt !== undefined && now - file.rotatedAt >= rotateWaitMs && idle >= rotateWaitMs;
       const expired = unterminatedMs > 0 && idle >= unterminatedMs;
-      if ((rotated || expired) && file.isOpen && !file.broken && file.offset < file.size) await this.finish(file, reader);
+      if ((rotated || expired) && !file.broken && file.offset < file.size) await this.finish(file, reader);
       if (rotated && file.source.settled && !this.ready.has(file)) this.follower.forget(file);
     }
-    if (open > MAX_OPEN) this.closeIdle(open - MAX_OPEN);
-  }
-
-  private closeIdle(excess: number): void {
-    const idle = [...this.follower.files.values()]
-      .filter((file) => file.isOpen && file.caughtUpAt !== undefined && file.rotatedAt === undefined && file.source.settled)
-      .toSorted((a, b) => (a.caughtUpAt ?? 0) - (b.caughtUpAt ?? 0));
-    for (const file of idle.slice(0, excess)) file.close();
+    this.follower.forgetRetired();
   }
 
   private async finish(file: TailFile, reader: LineReader): Promise<void> {
     try {
+      if (!this.follower.open(file)) return;
+      file.busy = true;
       await reader.finish(file);
     } catch (error) {
-      this.context.log.error({ file: file.path, error }, 'The last line of a file cannot be read');
+      this.failed(file, error);
+    } finally {
+      file.busy = false;
     }
   }
 
   /** All files were read to their ends, and that is all that was asked for. */
   private async end(reader: LineReader): Promise<void> {
     for (const file of this.follower.files.values()) {
-      if (file.isOpen && !file.broken && file.offset < file.size) await this.finish(file, reader);
+      if (!file.broken && file.offset < file.size) await this.finish(file, reader);
     }
     if (this.ready.size > 0) return;
     this.ended = true;
@@ -239,12 +247,13 @@ export class TailInput implements Input {
 
   async stop(): Promise<void> {
     this.stopped = true;
-    clearTimeout(this.scanTimer);
     this.wake();
+    await this.follower.stop();
     await this.running;
   }
 
   close(): void {
+    for (const end of this.observed) end();
     this.follower.close();
   }
 }
