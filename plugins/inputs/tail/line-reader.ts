@@ -171,6 +171,8 @@ export class LineReader {
   private prepare(file: TailFile, filled: number): { encoding: TextEncoding } {
     file.encoding ??= this.options.encoding(() => file.byteOrderMark);
     this.block.load(filled, file.encoding.decode);
+    // Asked once of the block, so that no parser has to ask each line.
+    this.event.oneLine = this.block.text?.includes('\r') === false;
     return { encoding: file.encoding };
   }
 
