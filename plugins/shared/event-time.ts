@@ -1,8 +1,6 @@
 /** The time of an event, read from one of its fields. */
 import type { ParsedEvent, ParserContext, TimeFormat } from '../../src/plugin.ts';
-
-/** A time that cannot be read is said once in this many milliseconds. */
-const REPORT_EVERY = 60_000;
+import { Rarely } from './rarely.ts';
 
 export class EventTime {
   readonly key: string;
@@ -11,8 +9,7 @@ export class EventTime {
   private readonly format: TimeFormat;
   private readonly log: ParserContext['log'];
   private readonly parser: string;
-  private unread = 0;
-  private reportedAt = Number.NEGATIVE_INFINITY;
+  private readonly unread = new Rarely();
 
   constructor(key: string, keep: boolean, format: TimeFormat, context: ParserContext) {
     this.key = key;
@@ -36,14 +33,11 @@ export class EventTime {
   }
 
   private reportUnread(text: string): void {
-    this.unread++;
-    const now = performance.now();
-    if (now - this.reportedAt < REPORT_EVERY) return;
+    const records = this.unread.happened();
+    if (records === 0) return;
     this.log.warn(
-      { parser: this.parser, key: this.key, value: text.slice(0, 100), records: this.unread },
+      { parser: this.parser, key: this.key, value: text.slice(0, 100), records },
       'Cannot read the time of some records by time_format; their time is that of reading',
     );
-    this.reportedAt = now;
-    this.unread = 0;
   }
 }

@@ -123,11 +123,17 @@ export class LineReader {
         if (count === 0) return 'end';
         file.size = Math.max(file.size, file.offset + filled);
         const consumed = await this.take(file, filled);
-        block.buffer.copyWithin(0, consumed, filled);
-        filled -= consumed;
         left -= count;
         // What was waited for may have taken long: the file is looked at anew before it is read on.
         if (left <= 0 || this.waited) return 'more';
+        if (consumed > 0 && !file.compressed) {
+          // It may be rewritten between two reads: each of them brings a guard along.
+          filled = 0;
+          guard = file.guard.length;
+        } else {
+          block.buffer.copyWithin(0, consumed, filled);
+          filled -= consumed;
+        }
       }
       return 'more';
     } finally {

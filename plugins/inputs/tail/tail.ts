@@ -3,6 +3,7 @@
  * reading only: files that appear or move meanwhile are opened all the same.
  */
 import type { Emit, Input, InputContext } from '../../../src/plugin.ts';
+import { Rarely } from '../../shared/rarely.ts';
 import { Follower } from './follower.ts';
 import type { FollowOptions } from './follow-options.ts';
 import { observe } from './gauges.ts';
@@ -95,6 +96,7 @@ export class TailInput implements Input {
         'Lines that the parser does not take; they go on as they are.',
       )
       .labels({ name });
+    const seldom = new Rarely();
     const reader = new LineReader(this.options, {
       emit,
       onLongLine: (file, action) => {
@@ -107,7 +109,9 @@ export class TailInput implements Input {
       },
       onUnparsed: (file, reason) => {
         unparsed.value++;
-        log.debug({ file: file.path, reason }, 'A line does not fit the parser');
+        const lines = seldom.happened();
+        if (lines === 0) return;
+        log.warn({ file: file.path, reason, lines }, 'Lines do not fit the parser; they go on as they are');
       },
     });
     await this.follower.start();

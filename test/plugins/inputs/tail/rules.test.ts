@@ -264,6 +264,17 @@ describe('rule 5: identity', () => {
     expect((await second.reached(1003)).slice(-2)).toEqual(['and again, longer', 'more']);
   });
 
+  it('fault 23: a file that was rewritten to a larger size while there was no room is read from its head', async () => {
+    const path = join(workspace(), 'a.log');
+    writeFileSync(path, numbered('old', 10));
+    const run = await tail({ path, read_from_head: 'on' }, { full: true });
+    await run.reached(10);
+    writeFileSync(path, numbered('a new one', 100));
+    run.drain();
+    expect(await run.reached(110)).toEqual([...expected('old', 10), ...expected('a new one', 100)]);
+    expect(new Set(run.events.map(({ source }) => source)).size).toBe(2);
+  });
+
   it('fault 26: files with the same head are all read, none twice', async () => {
     const directory = workspace();
     const head = numbered('same', 500);
