@@ -110,7 +110,8 @@ export class LineReader {
           block.grow();
         }
         const at = file.offset - guard + filled;
-        const count = await file.bytes.read(block.buffer, filled, block.buffer.length - filled, at);
+        const room = block.buffer.length - filled;
+        const count = await file.bytes.read(block.buffer, filled, room, at);
         if (stopped()) return 'more';
         filled += count;
         if (guard > 0) {
@@ -126,6 +127,8 @@ export class LineReader {
         left -= count;
         // What was waited for may have taken long: the file is looked at anew before it is read on.
         if (left <= 0 || this.waited) return 'more';
+        // Fewer bytes than asked for: that was the end, when they were read. What comes later is read with a guard.
+        if (count < room && !file.compressed) return 'end';
         if (consumed > 0 && !file.compressed) {
           // It may be rewritten between two reads: each of them brings a guard along.
           filled = 0;
