@@ -24,11 +24,8 @@ export interface StopSummary {
   text: string;
 }
 
-const numbers = new Intl.NumberFormat('en-US');
-
 /** Writes the line. */
 export function summarize(summary: Omit<StopSummary, 'text'>): StopSummary {
-  const count = (value: number): string => numbers.format(value);
   const left = summary.left
     .filter((entry) => entry.inSource > 0 || entry.dropped > 0)
     .map((entry) => {
@@ -47,4 +44,9 @@ export function summarize(summary: Omit<StopSummary, 'text'>): StopSummary {
     `${count(summary.inDoubt)} in doubt`,
   ].join(' · ');
   return { ...summary, text };
+}
+
+/** With commas between thousands. By hand: a number format of Intl costs 15 ms and some megabytes at start. */
+function count(value: number): string {
+  return String(value).replaceAll(/\B(?=(?:\d{3})+$)/g, ',');
 }
