@@ -181,6 +181,11 @@ export class Tail {
     return this.state?.forInput('tail').load().length ?? 0;
   }
 
+  /** Bytes that the fingerprint of the only source covers. */
+  get fingerprintLength(): number | undefined {
+    return this.state?.forInput('tail').load()[0]?.identity.fingerprintLength;
+  }
+
   /** Where reading the only source would go on. */
   get position(): number | undefined {
     return this.state?.forInput('tail').load()[0]?.source.position();

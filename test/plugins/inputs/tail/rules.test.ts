@@ -299,7 +299,7 @@ describe('rule 5: identity', () => {
     appendFileSync(path, 'first life\n');
     await first.reached(2);
     // It is taken when the end was seen.
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await first.until(() => first.fingerprintLength === 13);
     await first.stop();
     const database = new DatabaseSync(join(directory, 'positions.db'));
     expect(database.prepare('SELECT fingerprint_length AS n FROM sources').get()).toEqual({ n: 13 });
@@ -399,8 +399,12 @@ describe('rotation while it runs', () => {
       appendFileSync(path, 'three\n');
       await run.reached(3);
       await run.until(() => !existsSync(`${path}.1`));
-      await new Promise((resolve) => setTimeout(resolve, 1500));
-      expect(run.lines).toEqual(['one', 'two', 'three']);
+      // What comes later is read later: by then the compressed file was looked at.
+      for (const [index, line] of ['four', 'five'].entries()) {
+        appendFileSync(path, `${line}\n`);
+        await run.reached(index + 4);
+      }
+      expect(run.lines).toEqual(['one', 'two', 'three', 'four', 'five']);
       await run.stop();
     }
   });
@@ -425,6 +429,7 @@ describe('rotation while it runs', () => {
     await run.reached(1);
     unlinkSync(path);
     await run.until(() => run.metric('files_rotated_total') === 1);
+    // Nothing tells that nothing happens: this is longer than the second after which files are let go.
     await new Promise((resolve) => setTimeout(resolve, 1300));
     expect(run.metric('open_files')).toBe(1);
     run.sink.settle();
