@@ -6,14 +6,14 @@
  * Each kind has a compile cache of its own: its first run fills it and is shown apart, the median is of those after it.
  */
 import { spawn } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { median } from './measure.ts';
 
-const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const LAUNCHER = join(dirname(dirname(fileURLToPath(import.meta.url))), 'bin/tailrace.js');
 const AIM_MS = 500;
 
 const { values } = parseArgs({ options: { runs: { type: 'string', default: '10' } } });
@@ -48,22 +48,13 @@ pipeline:
 `,
 );
 
-/** The launcher takes dist/ where there is one: so a copy of it, in a place that has the sources only. */
-function launcherOfSources(): string {
-  const place = join(directory, 'sources-only');
-  mkdirSync(join(place, 'bin'), { recursive: true });
-  for (const name of ['package.json', 'src', 'plugins']) symlinkSync(join(ROOT, name), join(place, name));
-  copyFileSync(join(ROOT, 'bin/tailrace.js'), join(place, 'bin/tailrace.js'));
-  return join(place, 'bin/tailrace.js');
-}
-
 /** Milliseconds to the first byte on standard output. */
-function timeToFirstRecord(launcher: string, cache: string): Promise<number> {
+function timeToFirstRecord(compiled: boolean, cache: string): Promise<number> {
   const state = mkdtempSync(join(directory, 'state-'));
   return new Promise((resolve, reject) => {
     const startedAt = performance.now();
-    const child = spawn(process.execPath, [launcher, 'run', '-c', config, '--state-path', state], {
-      env: { ...process.env, XDG_CACHE_HOME: cache },
+    const child = spawn(process.execPath, [LAUNCHER, 'run', '-c', config, '--state-path', state], {
+      env: { ...process.env, XDG_CACHE_HOME: cache, TAILRACE_COMPILED: compiled ? '1' : '0' },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let stderr = '';
@@ -86,16 +77,16 @@ function timeToFirstRecord(launcher: string, cache: string): Promise<number> {
 
 try {
   const kinds = [
-    { name: 'compiled', launcher: join(ROOT, 'bin/tailrace.js') },
-    { name: 'from sources', launcher: launcherOfSources() },
+    { name: 'compiled', compiled: true },
+    { name: 'from sources', compiled: false },
   ];
   console.log('\n| agent | first run ms | median ms | aim | |');
   console.log('|---|---:|---:|---:|---|');
-  for (const { name, launcher } of kinds) {
+  for (const { name, compiled } of kinds) {
     const cache = join(directory, name);
-    const first = await timeToFirstRecord(launcher, cache);
+    const first = await timeToFirstRecord(compiled, cache);
     const times: number[] = [];
-    for (let run = 0; run < Number(values.runs); run++) times.push(await timeToFirstRecord(launcher, cache));
+    for (let run = 0; run < Number(values.runs); run++) times.push(await timeToFirstRecord(compiled, cache));
     const middle = median(times);
     const verdict = middle <= AIM_MS ? 'met' : 'missed';
     console.log(`| ${name} | ${first.toFixed(0)} | ${middle.toFixed(0)} | ${AIM_MS} | ${verdict} |`);
