@@ -7,6 +7,7 @@
  * holds what the last round matched, nothing if that round did not come by it.
  */
 import { RegexSyntaxError } from './regex-ast.ts';
+import { canExplode } from './regex-danger.ts';
 import { readRegex } from './regex-reader.ts';
 import { writeRegex } from './regex-writer.ts';
 import type { RegexFlags } from './regex-reader.ts';
@@ -85,6 +86,12 @@ export function translateRegex(pattern: string): TranslatedRegex {
   const { body, flags, offset } = unwrap(pattern);
   const tree = readRegex(body, flags, offset);
   const written = writeRegex(tree);
+  if (!written.linearSafe && canExplode(tree.root)) {
+    throw new RegexSyntaxError(
+      'One hostile line could hold up the agent for ever: the expression repeats a repeat, and the linear engine cannot run it. Write it without look-ahead, back-references and large repeat counts, or without the repeat inside of a repeat',
+      0,
+    );
+  }
   try {
     return new TranslatedRegex({ ...written, groups: tree.names });
   } catch (error) {
