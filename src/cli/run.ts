@@ -216,9 +216,12 @@ class Run {
   }
 
   private conclude(summary: StopSummary): void {
-    const { text, read, delivered, dropped, deadLettered, inDoubt } = summary;
+    const { text, read, delivered, filtered, dropped, deadLettered, inDoubt } = summary;
     this.log.flush();
-    this.log.announce({ read, delivered, dropped, dead_lettered: deadLettered, in_doubt: inDoubt }, text);
+    this.log.announce(
+      { read, delivered, filtered, dropped, dead_lettered: deadLettered, in_doubt: inDoubt },
+      text,
+    );
   }
 
   /** A defect: said, stopped within the grace time, and shown in the exit code. */

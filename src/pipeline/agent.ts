@@ -253,11 +253,14 @@ export class Agent {
       const family = this.metrics.families.get(name);
       return family !== undefined && 'sum' in family ? family.sum() : 0;
     };
+    const filtered = sum('tailrace_filter_dropped_records_total');
     return summarize({
       seconds: (performance.now() - this.startedAt) / 1000,
       read: sum('tailrace_input_read_records_total'),
       delivered: sum('tailrace_output_delivered_records_total'),
-      dropped: sum('tailrace_input_dropped_records_total') + sum('tailrace_output_dropped_records_total'),
+      filtered,
+      dropped:
+        sum('tailrace_input_dropped_records_total') - filtered + sum('tailrace_output_dropped_records_total'),
       deadLettered: sum('tailrace_output_dead_lettered_records_total'),
       left,
       inDoubt,

@@ -14,6 +14,9 @@ export interface StopSummary {
   seconds: number;
   read: number;
   delivered: number;
+  /** Records that filters took out, as they were told. */
+  filtered: number;
+  /** Records that went for any other reason. */
   dropped: number;
   deadLettered: number;
   left: readonly LeftOver[];
@@ -38,6 +41,7 @@ export function summarize(summary: Omit<StopSummary, 'text'>): StopSummary {
     `Stopped after ${summary.seconds.toFixed(1)} s`,
     `read ${count(summary.read)}`,
     `delivered ${count(summary.delivered)}`,
+    `filtered out ${count(summary.filtered)}`,
     `dropped ${count(summary.dropped)}`,
     `dead letters ${count(summary.deadLettered)}`,
     left.length === 0 ? 'nothing left' : `left for ${left.join('; ')}`,

@@ -5,6 +5,7 @@ const nothing = {
   seconds: 1.25,
   read: 0,
   delivered: 0,
+  filtered: 0,
   dropped: 0,
   deadLettered: 0,
   left: [],
@@ -15,7 +16,7 @@ const nothing = {
 describe('rule 28: the last line', () => {
   it('says so when nothing is left', () => {
     expect(summarize({ ...nothing, read: 1_234_567, delivered: 999 }).text).toBe(
-      'Stopped after 1.3 s · read 1,234,567 · delivered 999 · dropped 0 · dead letters 0 · nothing left · 0 in doubt',
+      'Stopped after 1.3 s · read 1,234,567 · delivered 999 · filtered out 0 · dropped 0 · dead letters 0 · nothing left · 0 in doubt',
     );
   });
 
