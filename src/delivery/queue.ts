@@ -53,7 +53,6 @@ export interface QueueState {
   failingSince: number;
   lastError: string | undefined;
   records: number;
-  inFlight: number;
 }
 
 export class OutputQueue {
@@ -99,7 +98,6 @@ export class OutputQueue {
       failingSince: this.health.failingSince,
       lastError: this.health.lastError,
       records: this.records,
-      inFlight: this.sending,
     };
   }
 

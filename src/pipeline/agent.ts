@@ -20,6 +20,7 @@ import type { Surroundings } from './build.ts';
 import { Deadline } from './deadline.ts';
 import { FilterChain } from './filters.ts';
 import type { FilterStage } from './filters.ts';
+import { ABORT_MS, haltQueues } from './halt.ts';
 import type { Flow, InputRunner } from './input-runner.ts';
 import { reloadPipeline } from './reload.ts';
 import type { ReloadResult } from './reload.ts';
@@ -31,8 +32,6 @@ import type { LeftOver, StopSummary } from './summary.ts';
 
 /** How often positions are synced and holding filters are asked to let go. Milliseconds. */
 const TICK_MS = 1000;
-/** What an aborted request gets to come back. Milliseconds. */
-const ABORT_MS = 500;
 
 export interface AgentOptions {
   definition: PipelineDefinition;
@@ -188,13 +187,8 @@ export class Agent {
     const outputs = [...this.outputs, ...this.leaving];
     for (const { queue } of outputs) queue.drain();
     await deadline.wait(Promise.all(outputs.map(({ queue }) => queue.idle())), this.graceMs / 2);
-    const halted = Promise.all(outputs.map(({ queue }) => queue.halt()));
-    const landed = await deadline.wait(halted, this.graceMs);
-    const inDoubt = outputs.reduce((sum, { queue }) => sum + queue.inDoubt, 0);
-    if (!landed) {
-      for (const { queue } of outputs) queue.abort();
-      await new Deadline().wait(halted, ABORT_MS);
-    }
+    const queues = outputs.map(({ queue }) => queue);
+    const inDoubt = await haltQueues(queues, deadline, this.graceMs);
     const left = outputs.map(({ instance, queue }): LeftOver => {
       const dropped = queue.abandon('shutdown');
       return { output: instance.name, inSource: queue.state.records, dropped };

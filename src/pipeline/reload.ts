@@ -12,6 +12,7 @@ import type { Agent, OutputRunner } from './agent.ts';
 import { buildFilter, buildInput, buildOutput, fingerprintOf, outputNames } from './build.ts';
 import { Deadline } from './deadline.ts';
 import type { FilterStage } from './filters.ts';
+import { haltQueues } from './halt.ts';
 import type { InputRunner } from './input-runner.ts';
 
 export type ReloadResult =
@@ -126,11 +127,7 @@ async function changeOver(agent: Agent, plan: Plan): Promise<void> {
   for (const { runner, options, next } of plan.changedOutputs) {
     const { queue } = runner;
     const old = queue.output;
-    const halted = queue.halt();
-    if (!(await new Deadline().wait(halted, graceMs))) {
-      queue.abort();
-      await new Deadline().wait(halted, 500);
-    }
+    await haltQueues([queue], new Deadline(), graceMs);
     queue.exchange(options);
     await attempt(log, runner.instance.name, () => old.close?.());
     exchanged.push({ ...next, queue });
@@ -157,11 +154,7 @@ async function drainAway(agent: Agent, runner: OutputRunner, graceMs: number): P
   queue.drain();
   const deadline = new Deadline();
   await deadline.wait(queue.idle(), graceMs);
-  const halted = queue.halt();
-  if (!(await deadline.wait(halted, graceMs))) {
-    queue.abort();
-    await new Deadline().wait(halted, 500);
-  }
+  await haltQueues([queue], deadline, graceMs);
   const dropped = queue.abandon('output_removed');
   const left = queue.state.records;
   if (dropped + left > 0) {
