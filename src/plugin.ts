@@ -45,11 +45,22 @@ export interface PluginContext {
  */
 export type Emit = (tag: string, batch: Batch, receipt?: Receipt) => Promise<void> | undefined;
 
+/** Memory set aside in the input's account. */
+export interface Reservation {
+  /** Gives it back: its records were handed over, or it is not needed. Further calls do nothing. */
+  release(): void;
+}
+
 export interface InputContext extends PluginContext {
   /** The tag as configured, `<plugin>.<n>` by default; may hold `*`. */
   readonly tag: string;
   /** Positions of sources; absent with `state_path: off`. */
   readonly store: SourceStore | undefined;
+  /**
+   * Sets memory aside for what is about to be read and cannot be read again (a request's body), before it is read. Undefined when
+   * there is no room: refuse it, so that its sender keeps it (HTTP 429).
+   */
+  reserve(bytes: number): Reservation | undefined;
   /** Counts records that go before they become events; both feed the ledger: read = … + dropped. */
   drop(reason: string, count: number): void;
   /** The plugin is done for good (`exit_on_eof`, dummy's last sample): the agent may stop once all of it is delivered. */

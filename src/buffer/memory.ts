@@ -56,6 +56,13 @@ export class MemoryBuffer {
     if (this.waiters.length > 0) this.wake();
   }
 
+  /** Charges bytes if they fit beside all the others; false when they do not. */
+  reserve(bytes: number, account: InputAccount): boolean {
+    if (account.used + bytes > account.limit || this.used + bytes > this.limit) return false;
+    this.charge(bytes, account);
+    return true;
+  }
+
   /** Resolves when the input may go on; undefined when it may right now. */
   room(account: InputAccount): Promise<void> | undefined {
     if (this.hasRoom(account)) return undefined;

@@ -102,6 +102,7 @@ class Session {
       cwd: process.cwd(),
       agentVersion: version(),
       store: this.starts,
+      reserve: () => ({ release: () => {} }),
       drop: () => {},
       finished: () => {
         this.running--;

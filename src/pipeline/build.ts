@@ -103,6 +103,7 @@ export async function buildInput(
     ...contextFor('input', instance, definition.parsers, surroundings),
     tag: instance.tag,
     store: state?.forInput(instance.stateName, typeof db === 'string' ? { file: db } : {}),
+    reserve: (bytes) => runner.reserve(bytes),
     drop(reason, count) {
       runner.ledger.read.value += count;
       runner.ledger.drop(reason, count);

@@ -3,7 +3,7 @@ import type { InputAccount, MemoryBuffer } from '../buffer/memory.ts';
 import type { InputInstance } from '../config/definition.ts';
 import type { Batch } from '../event/batch.ts';
 import type { Receipt } from '../event/receipt.ts';
-import type { Emit, Input } from '../plugin.ts';
+import type { Emit, Input, Reservation } from '../plugin.ts';
 import type { FilterChain } from './filters.ts';
 import type { InputLedger } from './input-ledger.ts';
 import type { Router } from './router.ts';
@@ -64,6 +64,18 @@ export class InputRunner {
     this.finish(tag, batch, receipt, end);
     return this.memory.room(this.account);
   };
+
+  /** Sets memory aside for what is about to be read; undefined when there is no room. */
+  reserve(bytes: number): Reservation | undefined {
+    if (this.stopped || !this.memory.reserve(bytes, this.account)) return undefined;
+    let held = bytes;
+    return {
+      release: () => {
+        this.memory.release(held, this.account);
+        held = 0;
+      },
+    };
+  }
 
   /** No batch is taken from now on. */
   close(): void {

@@ -181,9 +181,9 @@ describe('from emit to the queues', () => {
         { match: 'app', sink: other, stateName: 'two' },
       ],
     );
-    const settled = Promise.withResolvers<void>();
+    const settled = Promise.withResolvers<boolean>();
     void bench.runner.emit('app', batchOf(4), new Receipt(settled.resolve));
-    await settled.promise;
+    expect(await settled.promise).toBe(true);
     expect([sink.delivered.length, other.delivered.length]).toEqual([2, 2]);
   });
 

@@ -82,6 +82,7 @@ export function inputContext(parsers: readonly Parser[] = []): TestInputContext 
       if (parser === undefined) throw new Error(`There is no parser ${name}.`);
       return parser;
     },
+    reserve: () => ({ release: () => {} }),
     drop(reason) {
       throw new Error(`Nothing should be dropped: ${reason}.`);
     },

@@ -110,6 +110,7 @@ export class Tail {
       agentVersion: '1.2.3',
       store: this.state?.forInput('tail', db === undefined ? {} : { file: db }),
       parser: () => parser as Parser,
+      reserve: () => ({ release: () => {} }),
       drop: (reason, count) => {
         this.drops[reason] = (this.drops[reason] ?? 0) + count;
         this.changes.emit('change');
