@@ -43,7 +43,10 @@ export class Chunk {
   readonly ends: Uint32Array;
   readonly columns: ChunkColumns;
   readonly metadata: readonly (LogRecord | undefined)[] | undefined;
+  /** What it was read from and can be read from again; absent for what came back from the disk buffer. */
   readonly source: Source | undefined;
+  /** Id of that source. */
+  readonly sourceId: string | undefined;
   readonly base: number;
   /** Name of the input that it came from. */
   readonly input: string;
@@ -64,6 +67,8 @@ export class Chunk {
     columns: ChunkColumns;
     metadata?: readonly (LogRecord | undefined)[] | undefined;
     source?: Source | undefined;
+    /** Where there is no source any more; else its id. */
+    sourceId?: string | undefined;
     base: number;
     input: string;
     arrivedAt: number;
@@ -75,6 +80,7 @@ export class Chunk {
     this.columns = parts.columns;
     this.metadata = parts.metadata;
     this.source = parts.source;
+    this.sourceId = parts.source?.id ?? parts.sourceId;
     this.base = parts.base;
     this.input = parts.input;
     this.arrivedAt = parts.arrivedAt;
@@ -127,6 +133,7 @@ export class Chunk {
       },
       metadata: this.metadata && indexes.map((i) => this.metadata?.[i]),
       source: this.source,
+      sourceId: this.sourceId,
       base: this.base,
       input: this.input,
       arrivedAt: this.arrivedAt,
@@ -250,10 +257,10 @@ export class Slice {
   }
 
   origin(index: number): Origin | undefined {
-    const { source, base, columns } = this.chunk;
-    if (source === undefined) return undefined;
+    const { sourceId, base, columns } = this.chunk;
+    if (sourceId === undefined) return undefined;
     return {
-      source: source.id,
+      source: sourceId,
       start: base + (columns.starts[this.from + index] as number),
       stop: base + (columns.stops[this.from + index] as number),
     };

@@ -1,0 +1,92 @@
+/**
+ * A chunk as the payload of a frame: the same bytes and columns as in memory.
+ *
+ *   seconds  8 bytes each, IEEE 754    nanos, starts, stops, ends  4 bytes each    records  NDJSON    metadata  NDJSON, empty lines
+ *
+ * All little-endian, which is what every machine that Node.js runs on has in memory: columns are written and read as they are.
+ */
+import { Chunk } from '../../event/chunk.ts';
+import { chunkBytes } from '../../event/byte-pool.ts';
+import { parseExact, recordToJson } from '../../event/json.ts';
+import type { LogRecord } from '../../event/record.ts';
+import type { Description } from './frame.ts';
+
+const ROW_BYTES = 8 + 4 + 4 + 4 + 4;
+
+/** Offset of the first byte of the chunk's source and of the one behind the last. */
+export function byteRange(chunk: Chunk): { start: number; stop: number } {
+  const { base, columns, length } = chunk;
+  return { start: base + (columns.starts[0] ?? 0), stop: base + (columns.stops[length - 1] ?? 0) };
+}
+
+function view(column: Float64Array | Int32Array | Uint32Array): Buffer {
+  return Buffer.from(column.buffer, column.byteOffset, column.byteLength);
+}
+
+/** The parts of a payload, in order; views of the chunk's memory. */
+export function encodePayload(chunk: Chunk): { parts: Buffer[]; metadata: number } {
+  const { seconds, nanos, starts, stops } = chunk.columns;
+  const parts = [view(seconds), view(nanos), view(starts), view(stops), view(chunk.ends), chunk.bytes];
+  if (chunk.metadata === undefined) return { parts, metadata: 0 };
+  const lines = chunk.metadata.map((entry) => (entry === undefined ? '\n' : `${recordToJson(entry)}\n`));
+  const metadata = Buffer.from(lines.join(''));
+  return { parts: [...parts, metadata], metadata: metadata.length };
+}
+
+/** Whether a description can be that of a payload of so many bytes. */
+export function fitsPayload({ records, bytes, metadata }: Description, payloadBytes: number): boolean {
+  return records * ROW_BYTES + bytes + metadata === payloadBytes;
+}
+
+/** Memory to read a payload into. */
+export class PayloadBuffers {
+  readonly columns: ArrayBuffer;
+  /** From the pool; what is beyond the records' bytes is not used. */
+  readonly memory: Buffer;
+  readonly metadata: Buffer;
+  /** All of it, in the payload's order. */
+  readonly parts: Buffer[];
+  private readonly description: Description;
+
+  constructor(description: Description) {
+    this.description = description;
+    this.columns = new ArrayBuffer(description.records * ROW_BYTES);
+    this.memory = chunkBytes.take(description.bytes);
+    this.metadata = Buffer.allocUnsafe(description.metadata);
+    this.parts = [Buffer.from(this.columns), this.memory.subarray(0, description.bytes), this.metadata];
+  }
+
+  /** The chunk that was read. `arrivedAt`: monotonic milliseconds. */
+  chunk(arrivedAt: number): Chunk {
+    const { columns, description } = this;
+    const { tag, input, base, bytes: size, records: n, source } = description;
+    return new Chunk({
+      tag,
+      memory: this.memory,
+      size,
+      ends: new Uint32Array(columns, n * 20, n),
+      columns: {
+        seconds: new Float64Array(columns, 0, n),
+        nanos: new Int32Array(columns, n * 8, n),
+        starts: new Int32Array(columns, n * 12, n),
+        stops: new Int32Array(columns, n * 16, n),
+      },
+      metadata: description.metadata === 0 ? undefined : readMetadata(this.metadata),
+      sourceId: source,
+      base,
+      input,
+      arrivedAt,
+    });
+  }
+
+  /** Gives the memory back: the payload is damaged. */
+  free(): void {
+    chunkBytes.give(this.memory);
+  }
+}
+
+function readMetadata(bytes: Buffer): (LogRecord | undefined)[] {
+  const lines = bytes.toString().split('\n');
+  lines.pop();
+  return lines.map((line) => (line === '' ? undefined : (parseExact(line) as LogRecord)));
+}
