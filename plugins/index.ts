@@ -9,6 +9,7 @@ const PLUGINS: Readonly<Record<Kind, Readonly<Record<string, Loader>>>> = {
     tail: () => import('./inputs/tail/index.ts'),
     stdin: () => import('./inputs/stdin.ts'),
     dummy: () => import('./inputs/dummy.ts'),
+    http: () => import('./inputs/http.ts'),
   },
   filter: {
     grep: () => import('./filters/grep.ts'),
@@ -37,7 +38,6 @@ const LATER: Readonly<Record<Kind, readonly LaterPlugin[]>> = {
   input: [
     { name: 'syslog', port: 5140 },
     { name: 'forward', port: 24_224 },
-    { name: 'http', port: 9880 },
     { name: 'opentelemetry', port: 4318 },
     { name: 'tcp', port: 5170 },
     { name: 'udp', port: 5170, udp: true },

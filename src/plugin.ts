@@ -13,6 +13,7 @@ import type { Receipt } from './event/receipt.ts';
 import type { Source } from './event/source.ts';
 import type { OptionFields, OptionValues } from './config/schema.ts';
 import type * as httpClient from './net/http-client.ts';
+import type * as listenerTls from './net/listener-tls.ts';
 import type { Logger } from './telemetry/log.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 import type { SourceStore } from './state/store.ts';
@@ -61,6 +62,11 @@ export interface InputContext extends PluginContext {
    * there is no room: refuse it, so that its sender keeps it (HTTP 429).
    */
   reserve(bytes: number): Reservation | undefined;
+  /**
+   * Moves what was read of a source and is not settled yet to the disk buffer: the source can soon be read no more (its file was deleted
+   * or truncated). Resolves with true when all of it is settled or durable there, false when there is no disk or no room.
+   */
+  secure(source: Source): Promise<boolean>;
   /** Counts records that go before they become events; both feed the ledger: read = … + dropped. */
   drop(reason: string, count: number): void;
   /** The plugin is done for good (`exit_on_eof`, dummy's last sample): the agent may stop once all of it is delivered. */
@@ -76,6 +82,8 @@ export interface Input {
   stop(): Promise<void> | void;
   /** Lets go of everything. After `stop`, once everything is settled or the grace time is over. */
   close?(): Promise<void> | void;
+  /** Per file that it follows, the bytes that are not read or not settled; for `tailrace status`. */
+  lag?(): readonly { file: string; bytes: number }[];
 }
 
 // ---------------------------------------------------------------- parsers
@@ -315,10 +323,16 @@ export { JSON_DATE_FORMATS } from './codec/json-date.ts';
 export type { JsonDateFormat } from './codec/json-date.ts';
 export { jsonEncoder } from './codec/json-text.ts';
 export type { JsonEncoder, JsonLayout } from './codec/json-text.ts';
+export { MsgpackError, MsgpackReader } from './codec/msgpack-reader.ts';
+export type { MsgpackKind } from './codec/msgpack-reader.ts';
 export { formatTime } from './codec/time-format.ts';
 export { prettyLine } from './codec/pretty.ts';
 export { escapeBreaks, escapeForTerminal, escapeLine } from './codec/terminal.ts';
+export { hasBasic, hasBearer } from './net/credentials.ts';
 export { requireSuccess } from './net/http-outcome.ts';
+export { listenFailure } from './net/listen-failure.ts';
+export type { ListenAttempt } from './net/listen-failure.ts';
+export type { ListenerTls, ListenerTlsOptions, ListenerTlsSettings } from './net/listener-tls.ts';
 export type { HttpClient, HttpClientOptions, HttpRequest, HttpResponse } from './net/http-client.ts';
 
 // What brings a library along is loaded by whoever needs it: start-up and idle memory are features.
@@ -326,6 +340,9 @@ export type { HttpClient, HttpClientOptions, HttpRequest, HttpResponse } from '.
 /** Loads the HTTP client of the outputs. */
 export const loadHttpClient = async (): Promise<Pick<typeof httpClient, 'HttpClient'>> =>
   import('./net/http-client.ts');
+/** Loads the TLS of listeners. */
+export const loadListenerTls = async (): Promise<Pick<typeof listenerTls, 'ListenerTls'>> =>
+  import('./net/listener-tls.ts');
 /** Loads the MessagePack encoder. */
 export const loadMsgpack = async (): Promise<Pick<typeof msgpack, 'encodeMsgpack'>> =>
   import('./codec/msgpack.ts');

@@ -10,6 +10,7 @@
 import type { Readable } from 'node:stream';
 import { Batch, defineInput, isRecord, size, string } from '../../src/plugin.ts';
 import type { Emit, Input, InputContext, LogRecord, ParsedEvent, Parser, Value } from '../../src/plugin.ts';
+import { readEvent } from '../shared/json-event.ts';
 import { JsonStream } from '../shared/json-stream.ts';
 import { LineSplitter } from '../shared/lines.ts';
 
@@ -221,25 +222,4 @@ class StreamInput implements Input {
     batch.metadata ??= Array.from({ length: batch.length }, () => undefined);
     batch.metadata[batch.length - 1] = { ...batch.metadata[batch.length - 1], ...metadata };
   }
-}
-
-interface DecodedEvent {
-  seconds: number;
-  nanos: number;
-  metadata: LogRecord | undefined;
-  record: LogRecord;
-}
-
-/** `[time, map]` or `[[time, metadata], map]`, time in seconds, with or without a fraction. */
-function readEvent(value: Value): DecodedEvent | undefined {
-  if (!Array.isArray(value) || value.length !== 2) return undefined;
-  const [header, record] = value;
-  const [time, metadata] = Array.isArray(header) && header.length === 2 ? header : [header, undefined];
-  if (typeof time !== 'number' || record === undefined || !isRecord(record)) return undefined;
-  if (metadata !== undefined && !isRecord(metadata)) return undefined;
-  const seconds = Math.floor(time);
-  // A double has no exact nanoseconds; rounding may carry into the next second.
-  const nanos = Math.min(Math.round((time - seconds) * 1e9), 999_999_999);
-  const hasMetadata = metadata !== undefined && Object.keys(metadata).length > 0;
-  return { seconds, nanos, metadata: hasMetadata ? metadata : undefined, record };
 }

@@ -1,6 +1,6 @@
 /** Who may change something: a caller on this machine, or one with the token (SECURITY: `http_server.token`). */
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
+import { hasBearer } from '../net/credentials.ts';
 
 export interface Caller {
   address: string | undefined;
@@ -9,7 +9,7 @@ export interface Caller {
 
 /** undefined when the caller may, else why not, a sentence. */
 export function refusal(caller: Caller, token: string | undefined): string | undefined {
-  if (token !== undefined && bearer(caller.headers.authorization, token)) return undefined;
+  if (token !== undefined && hasBearer(caller.headers.authorization, token)) return undefined;
   if (!isLoopback(caller.address)) {
     return token === undefined
       ? 'Only callers on this machine may do this; set http_server.token to allow others.'
@@ -20,14 +20,6 @@ export function refusal(caller: Caller, token: string | undefined): string | und
     return 'Requests from web pages are refused; send the token of http_server.token.';
   }
   return undefined;
-}
-
-/** Compares in constant time, whatever the lengths. */
-function bearer(header: string | undefined, token: string): boolean {
-  const given = /^Bearer +(.+)$/i.exec(header ?? '')?.[1];
-  if (given === undefined || token === '') return false;
-  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(given.trim()), digest(token));
 }
 
 /** Whether an address, as a socket gives it, is this machine's own. */

@@ -1,4 +1,4 @@
-/** The paths of our own: `/metrics`, `/health`, `/ready`. */
+/** The paths of our own: `/metrics` and `/ready`. `/health` is answered by the thread that serves (watchdog-front.ts). */
 import type { FastifyInstance } from 'fastify';
 import type { ApiContext } from './context.ts';
 import { EXPOSITION_TYPE, toPrometheus } from './exposition.ts';
@@ -8,9 +8,6 @@ export function registerAgentRoutes(server: FastifyInstance, context: ApiContext
     const text = await toPrometheus(context.metrics.families.values());
     return reply.type(EXPOSITION_TYPE).send(text);
   });
-
-  // Alive: the event loop answers. Restarting helps where it does not.
-  server.get('/health', () => ({ status: 'ok' }));
 
   // Ready: records flow. Restarting would not help where they do not.
   server.get('/ready', async (_request, reply) => {

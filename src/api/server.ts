@@ -1,82 +1,57 @@
-/**
- * The agent's HTTP server: its own metrics and health, and Fluent Bit's paths. Read-only but for the reload, which only this
- * machine or the token may ask for. Everything about a request is bounded: size, headers, time, number.
- */
-import { fastify } from 'fastify';
-import type { FastifyInstance } from 'fastify';
-import { registerAgentRoutes } from './agent-routes.ts';
+/** The agent's HTTP API. The socket is the watchdog thread's (watchdog-front.ts), the routes are in the main thread (routes.ts). */
 import type { ApiContext } from './context.ts';
-import { registerFluentBitRoutes } from './fluent-bit-routes.ts';
 import { ListenError } from './listen-error.ts';
-
-const BODY_LIMIT = 64 * 1024;
-const HEADER_LIMIT = 16 * 1024;
-const REQUEST_TIMEOUT_MS = 10_000;
-const IDLE_TIMEOUT_MS = 30_000;
-const MAX_CONNECTIONS = 64;
+import { FrontError, Watchdog } from './watchdog.ts';
+import type { WatchdogOptions } from './watchdog.ts';
 
 export interface ApiServer {
   /** `http://127.0.0.1:2020`, with the real port. */
   readonly url: string;
+  /** Its thread serves. */
+  readonly watchdog: Watchdog;
   close(): Promise<void>;
 }
 
+/** Nobody is ended, nothing is written. */
+const SILENT: Pick<WatchdogOptions, 'timeout' | 'target'> = {
+  timeout: 0,
+  target: { level: 'off', file: undefined, pretty: false, color: false },
+};
+
 /** Starts listening where the configuration says. Throws {@link ListenError}. */
-export async function startApi(context: ApiContext): Promise<ApiServer> {
+export async function startApi(context: ApiContext, watch = SILENT): Promise<ApiServer> {
   const { httpListen: host, httpPort: port } = context.definition().service;
-  const server = fastify({
-    logger: false,
-    bodyLimit: BODY_LIMIT,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    connectionTimeout: IDLE_TIMEOUT_MS,
-    keepAliveTimeout: IDLE_TIMEOUT_MS,
-    forceCloseConnections: true,
-    routerOptions: { ignoreTrailingSlash: true },
-    http: {
-      maxHeaderSize: HEADER_LIMIT,
-      headersTimeout: REQUEST_TIMEOUT_MS,
-      connectionsCheckingInterval: 1000,
+  // Loaded while the thread starts: 70 ms of every start.
+  const loading = import('./routes.ts').then(({ openRoutes }) => openRoutes(context));
+  const starting = Watchdog.start({
+    ...watch,
+    log: context.log,
+    site: {
+      host,
+      port,
+      ready: () => context.ready(),
+      answer: async (request) => (await loading).answer(request),
     },
   });
-  server.server.maxConnections = MAX_CONNECTIONS;
-  acceptAnyBody(server);
-  answerErrors(server, context);
-  registerAgentRoutes(server, context);
-  const health = registerFluentBitRoutes(server, context);
-  try {
-    await server.listen({ host, port });
-  } catch (error) {
-    health.close();
-    await server.close();
-    throw new ListenError(host, port, error as NodeJS.ErrnoException);
+  const [thread, routes] = await Promise.allSettled([starting, loading]);
+  if (thread.status === 'rejected' || routes.status === 'rejected') {
+    if (thread.status === 'fulfilled') await thread.value.close();
+    if (routes.status === 'fulfilled') await routes.value.close();
+    throw failure(host, port, thread.status === 'rejected' ? thread : (routes as PromiseRejectedResult));
   }
-  const address = server.server.address();
-  const realPort = typeof address === 'object' && address !== null ? address.port : port;
   const shown = host.includes(':') ? `[${host}]` : host;
   return {
-    url: `http://${shown}:${realPort}`,
+    url: `http://${shown}:${thread.value.port ?? port}`,
+    watchdog: thread.value,
     async close() {
-      health.close();
-      await server.close();
+      await thread.value.close();
+      await routes.value.close();
     },
   };
 }
 
-/** `curl -X POST -d '{}'` says that it sends a form: the routes look at the text themselves. */
-function acceptAnyBody(server: FastifyInstance): void {
-  server.removeAllContentTypeParsers();
-  server.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body));
-}
-
-function answerErrors(server: FastifyInstance, context: ApiContext): void {
-  server.setNotFoundHandler((request, reply) => {
-    void reply
-      .code(404)
-      .send({ error: `There is no ${request.method} ${request.url.split('?')[0] ?? ''} here.` });
-  });
-  server.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
-    const status = error.statusCode ?? 500;
-    if (status >= 500) context.log.error({ error }, 'Answering an HTTP request failed');
-    void reply.code(status).send({ error: status >= 500 ? 'Internal error; see the log.' : error.message });
-  });
+function failure(host: string, port: number, { reason }: PromiseRejectedResult): unknown {
+  return reason instanceof FrontError
+    ? new ListenError(host, port, reason as NodeJS.ErrnoException)
+    : (reason as unknown);
 }

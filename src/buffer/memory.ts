@@ -9,6 +9,10 @@ export interface InputAccount {
   /** Bytes. */
   readonly limit: number;
   used: number;
+  /** Chunks of it that are in memory. */
+  chunks: number;
+  /** How many of them make it wait; Infinity for no limit. */
+  readonly maxChunks: number;
   /** Since when its input is being kept waiting, monotonic milliseconds; undefined while it is not. */
   pausedAt: number | undefined;
   /** How often it was paused. */
@@ -23,7 +27,12 @@ interface Waiter {
 export class MemoryBuffer {
   /** Bytes that all chunks and request bodies may take together. */
   readonly limit: number;
+  /** Of these, bytes that are kept for what is read back from disk (DELIVERY.md, rule 16). */
+  reserved = 0;
+  /** Bytes taken by inputs and request bodies. */
   used = 0;
+  /** Bytes of what was read back. */
+  back = 0;
   /** Called when an input begins to wait: whoever holds chunks back should let go of them. */
   onPressure: (() => void) | undefined;
   private waiters: Waiter[] = [];
@@ -33,9 +42,11 @@ export class MemoryBuffer {
   }
 
   /** An account; a `limit` of 0 means that only the common limit holds. */
-  open(name: string, limit: number): InputAccount {
+  open(name: string, limit: number, maxChunks = Number.POSITIVE_INFINITY): InputAccount {
     return {
       name,
+      chunks: 0,
+      maxChunks,
       limit: limit > 0 ? Math.min(limit, this.limit) : this.limit,
       used: 0,
       pausedAt: undefined,
@@ -49,6 +60,21 @@ export class MemoryBuffer {
     if (account !== undefined) account.used += bytes;
   }
 
+  /** Bytes of a chunk that was read back are taken, or given back when negative. */
+  chargeBack(bytes: number): void {
+    this.back += bytes;
+  }
+
+  /** All bytes that are taken. */
+  get total(): number {
+    return this.used + this.back;
+  }
+
+  /** Some input waits for room. */
+  get isWaitedFor(): boolean {
+    return this.waiters.length > 0;
+  }
+
   /** Bytes are free again. */
   release(bytes: number, account?: InputAccount): void {
     this.used -= bytes;
@@ -58,7 +84,7 @@ export class MemoryBuffer {
 
   /** Charges bytes if they fit beside all the others; false when they do not. */
   reserve(bytes: number, account: InputAccount): boolean {
-    if (account.used + bytes > account.limit || this.used + bytes > this.limit) return false;
+    if (account.used + bytes > account.limit || this.used + bytes > this.limit - this.reserved) return false;
     this.charge(bytes, account);
     return true;
   }
@@ -84,7 +110,11 @@ export class MemoryBuffer {
   }
 
   private hasRoom(account: InputAccount): boolean {
-    return account.used < account.limit && this.used < this.limit;
+    return (
+      account.used < account.limit &&
+      account.chunks < account.maxChunks &&
+      this.used < this.limit - this.reserved
+    );
   }
 
   private wake(): void {

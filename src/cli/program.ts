@@ -2,6 +2,7 @@
  * All commands with their help, by commander. Each command's work lies in a file of its own, loaded when it is called.
  */
 import { Command, CommanderError } from 'commander';
+import { defineDlq, defineStatus } from './agent-options.ts';
 import { EXIT, EXIT_CODES_HELP, UserError } from './exit.ts';
 import { defineRun } from './run-options.ts';
 import { defineTail } from './tail-options.ts';
@@ -12,6 +13,8 @@ Examples:
   tailrace run -c pipeline.yaml       run a pipeline (plain -c FILE does the same)
   tailrace check pipeline.yaml        show every mistake in it
   tailrace tail /var/log/*.log        watch log files
+  tailrace status                     how a running agent does
+  tailrace dlq ls                     records that a destination refused for good
   tailrace plugins tail               the options of a plugin`;
 
 /** Runs the command that the arguments name; answers with its exit code. Throws UserError. */
@@ -81,6 +84,16 @@ function define(done: (code: number) => void): Command {
   defineTail(program.command('tail'), async (paths, options) =>
     done(await (await import('./tail.ts')).tail(paths, options)),
   );
+
+  defineStatus(program.command('status'), async (options) =>
+    done(await (await import('./status.ts')).status(options)),
+  );
+
+  defineDlq(program.command('dlq'), {
+    ls: async (options) => done(await (await import('./dlq/ls.ts')).ls(options)),
+    show: async (output, options) => done(await (await import('./dlq/show.ts')).show(output, options)),
+    replay: async (output, options) => done(await (await import('./dlq/replay.ts')).replay(output, options)),
+  });
 
   program
     .command('schema')

@@ -1,7 +1,9 @@
 /** `tailrace run`: starts the pipeline of a configuration, keeps it running, and ends it. */
 import type { ReloadOutcome } from '../api/context.ts';
+import type { ControlServer } from '../api/control-server.ts';
 import { ListenError } from '../api/listen-error.ts';
 import type { ApiServer } from '../api/server.ts';
+import type { Watchdog, WatchdogOptions } from '../api/watchdog.ts';
 import type { PipelineDefinition, ServiceOptions } from '../config/definition.ts';
 import type { Problem } from '../config/problem.ts';
 import { Agent } from '../pipeline/agent.ts';
@@ -24,6 +26,8 @@ import { version } from './version.ts';
 
 /** What a forced stop gets before the process ends anyway. Milliseconds. */
 const FORCED_MS = 2000;
+/** Seconds that the main loop may stand still where a thread watches anyway. */
+const STALL_SECONDS = 60;
 /** When a start is over and its garbage can go. Milliseconds. */
 const SETTLED_MS = 1000;
 
@@ -73,6 +77,8 @@ class Run {
   /** Warnings and notes of the configuration that was loaded last. */
   private problems: readonly Problem[];
   private api: ApiServer | undefined;
+  private control: ControlServer | undefined;
+  private watchdog: Watchdog | undefined;
 
   constructor(
     configFile: string,
@@ -125,17 +131,20 @@ class Run {
       // First the port, then the records: a start that fails has touched nothing.
       await this.serve();
       await agent.start();
+      await this.openControl();
     } catch (error) {
       await agent.stop({ force: true });
       await this.api?.close();
       throw startFailure(error);
     }
     this.announce();
-    setTimeout(giveBackMemory, SETTLED_MS).unref();
+    setTimeout(() => void this.settle(), SETTLED_MS).unref();
     const end = await Promise.race([ended, agent.done.then(() => undefined)]);
     if (end !== undefined) log.info({ signal: end }, 'Stopping: delivering what was read');
+    // First: a replay must not touch its files any more when another agent may have the state.
+    await this.control?.close();
     const summary = await agent.stop();
-    await this.api?.close();
+    await (this.api ?? this.watchdog)?.close();
     this.conclude(summary);
     return summary.forced ? EXIT.forced : EXIT.ok;
   }
@@ -163,7 +172,7 @@ class Run {
     if (!agent.definition.service.httpServer) return;
     const { startApi } = await import('../api/server.ts');
     const { registry } = await import('../../plugins/index.ts');
-    this.api = await startApi({
+    const context = {
       version: version(),
       metrics,
       registry,
@@ -171,7 +180,47 @@ class Run {
       definition: () => agent.definition,
       ready: () => agent.ready(),
       reload: () => this.reload(),
-    });
+    };
+    this.api = await startApi(context, this.watch);
+    this.watchdog = this.api.watchdog;
+  }
+
+  /** For `tailrace status` and `dlq replay`; only where there is a state directory to find it in. */
+  private async openControl(): Promise<void> {
+    const { agent, log, stateDirectory: directory } = this;
+    if (directory === undefined) return;
+    const { startControl } = await import('../api/control-server.ts');
+    const { controlCommands } = await import('../api/control-commands.ts');
+    this.control = await startControl({ directory, commands: controlCommands(agent), log });
+  }
+
+  /** What can wait until the first records are through. */
+  private async settle(): Promise<void> {
+    giveBackMemory();
+    // Without a server the thread costs 10 MB: only who asks for it has it.
+    if (this.watchdog !== undefined || (this.agent.definition.service.watchdogTimeout ?? 0) === 0) return;
+    try {
+      const { Watchdog: Thread } = await import('../api/watchdog.ts');
+      this.watchdog = await Thread.start({ ...this.watch, log: this.log });
+      this.log.debug({ timeout: this.watch.timeout }, 'The watchdog watches the main loop');
+    } catch (error) {
+      this.log.error(
+        { error },
+        'The watchdog cannot be started: nobody sees when the main loop stands still',
+      );
+    }
+  }
+
+  private get watch(): Pick<WatchdogOptions, 'timeout' | 'target'> {
+    const {
+      watchdogTimeout: timeout = STALL_SECONDS,
+      logLevel: level,
+      logFile: file,
+    } = this.agent.definition.service;
+    return {
+      timeout,
+      target: { level, file, pretty: process.stderr.isTTY, color: useColor(process.stderr) },
+    };
   }
 
   private async reload(): Promise<ReloadOutcome> {
@@ -188,7 +237,17 @@ class Run {
     if (!result.ok) return { result: 'refused', problems: result.error.split('\n') };
     const { service } = agent.definition;
     log.setLevel(service.logLevel);
-    const fixed = ['httpServer', 'httpListen', 'httpPort', 'logFile', 'statePath'] as const;
+    this.watchdog?.setLevel(service.logLevel);
+    const fixed = [
+      'httpServer',
+      'httpListen',
+      'httpPort',
+      'logFile',
+      'statePath',
+      'watchdogTimeout',
+      'deadLettersLimit',
+      'deadLettersMaxAge',
+    ] as const;
     const changed = fixed.filter((key) => service[key] !== before[key]).map((key) => SERVICE_KEYS[key]);
     if (changed.length > 0)
       log.warn({ keys: changed }, 'Some service keys changed that only a restart takes up');
@@ -254,6 +313,9 @@ const SERVICE_KEYS = {
   httpPort: 'http_port',
   logFile: 'log_file',
   statePath: 'state_path',
+  watchdogTimeout: 'watchdog.timeout',
+  deadLettersLimit: 'dead_letters.limit',
+  deadLettersMaxAge: 'dead_letters.max_age',
 } as const;
 
 function openLog(service: ServiceOptions, metrics: Metrics): AgentLog {

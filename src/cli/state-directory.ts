@@ -28,7 +28,8 @@ export function chooseStateDirectory(choice: StateChoice): string | undefined {
   return join(resolve(written ?? defaultBase(choice)), folderName(resolve(configFile)));
 }
 
-function defaultBase({ env, isRoot }: StateChoice): string {
+/** The directory above the states of all configurations where none is named. Throws {@link UserError}. */
+export function defaultBase({ env, isRoot }: Pick<StateChoice, 'env' | 'isRoot'>): string {
   // systemd gives a list when StateDirectory= names several.
   const systemd = env.STATE_DIRECTORY?.split(':')[0];
   if (systemd) return systemd;

@@ -103,6 +103,7 @@ class Session {
       agentVersion: version(),
       store: this.starts,
       reserve: () => ({ release: () => {} }),
+      secure: async () => false,
       drop: () => {},
       finished: () => {
         this.running--;

@@ -44,6 +44,10 @@ export interface InputInstance extends NamedInstance<InputDefinition> {
   tag: string;
   /** Bytes; 0 for the default. */
   memBufLimit: number;
+  /** `storage.type`; undefined: what the service says. */
+  storageType: 'memory' | 'filesystem' | undefined;
+  /** It waits when as many of its chunks are in memory as may be (`storage.pause_on_chunks_overlimit`). */
+  pauseOnChunks: boolean;
 }
 
 /** `match` or `match_regex`; the expression wins. */
@@ -59,12 +63,38 @@ export type RetryLimit = number | 'no_limits' | 'no_retries';
 
 export interface OutputInstance extends NamedInstance<OutputDefinition>, Match {
   retryLimit: RetryLimit;
+  /** Seconds after which a record that could not be delivered is not sent again; 0: never. */
+  retryMaxAge: number;
   /** As written; undefined for the plugin's default. */
   workers: number | undefined;
+  /** Bytes that may wait on disk for it; 0: no limit. */
+  diskLimit: number;
+  /** `storage.when_full`; undefined: what the service says. */
+  whenFull: 'block' | 'drop_oldest' | undefined;
+  /** Name of the output that gets what this one's destination will never take. */
+  onFailure: string | undefined;
 }
 
 export interface ParserInstance extends Instance<ParserDefinition> {
   name: string;
+}
+
+export interface StorageOptions {
+  /** Directory, undefined for the one below the state path. */
+  path: string | undefined;
+  /** Inputs that say nothing themselves have the disk buffer. */
+  filesystem: boolean;
+  whenFull: 'block' | 'drop_oldest';
+  sync: 'normal' | 'full';
+  checksum: boolean;
+  maxChunksUp: number;
+  /** Bytes. */
+  backlogMemory: number;
+  /** What memory has no room for goes to disk. */
+  overflow: boolean;
+  /** Bytes. */
+  overflowLimit: number;
+  minFree: { bytes: number } | { share: number };
 }
 
 export interface ServiceOptions {
@@ -85,6 +115,8 @@ export interface ServiceOptions {
   /** Seconds. */
   hcPeriod: number;
   hotReload: boolean;
+  /** Seconds that the main loop may stand still; 0: for ever, undefined: not written. */
+  watchdogTimeout: number | undefined;
   /** Seconds. */
   schedulerBase: number;
   /** Seconds. */
@@ -93,6 +125,11 @@ export interface ServiceOptions {
   statePath: string | undefined;
   /** Bytes of all memory buffers together. */
   memoryLimit: number;
+  storage: StorageOptions;
+  /** Bytes per output. */
+  deadLettersLimit: number;
+  /** Seconds; 0 for no bound. */
+  deadLettersMaxAge: number;
 }
 
 export interface PipelineDefinition {

@@ -12,6 +12,8 @@ export function inputInstance(item: Item, stateName: string): InputInstance {
     definition: definition as InputDefinition,
     tag: (values['tag'] as string | undefined) ?? `${plugin ?? item.kind}.${ordinal}`,
     memBufLimit: values['mem_buf_limit'] as number,
+    storageType: values['storage.type'] as InputInstance['storageType'],
+    pauseOnChunks: values['storage.pause_on_chunks_overlimit'] as boolean,
   };
 }
 
@@ -41,6 +43,10 @@ export function outputInstance(
     match: values['match'] as string | undefined,
     matchRegex,
     retryLimit: values['retry_limit'] as RetryLimit,
+    retryMaxAge: values['retry_max_age'] as number,
+    diskLimit: values['storage.total_limit_size'] as number,
+    whenFull: values['storage.when_full'] as OutputInstance['whenFull'],
+    onFailure: values['on_failure'] as string | undefined,
     // Fluent Bit's 0 means no thread of its own; the plugin's number is right for that.
     workers: workers === 0 ? undefined : workers,
   };

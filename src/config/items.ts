@@ -5,6 +5,7 @@ import type { Section } from './documents.ts';
 import type { Plugins } from './plugins.ts';
 import type { Problems } from './problem.ts';
 import { readOptions } from './read-options.ts';
+import { NO_RING } from './service-options.ts';
 import type { Written } from './read-options.ts';
 import { optionsOf, sharedOptions, STRUCTURED } from './shared-options.ts';
 import type { PipelineKind } from './shared-options.ts';
@@ -184,12 +185,7 @@ function refuseLater(
   problems: Problems,
 ): boolean {
   const found: [key: string, message: string][] = [];
-  const storage = values['storage.type'];
-  if (storage === 'filesystem' || storage === 'memrb')
-    found.push([
-      'storage.type',
-      `Tailrace does not have the ${storage} buffer yet: write memory, or remove the line`,
-    ]);
+  if (values['storage.type'] === 'memrb') found.push(['storage.type', NO_RING]);
   if (values['routable'] === false)
     found.push(['routable', 'Tailrace does not have this yet: remove the line']);
   if (values['rate_gate'] === true)

@@ -5,6 +5,7 @@
  * check themselves), *build*, which is the pipeline's. This module does the first two.
  */
 import type { PluginRegistry } from '../plugin.ts';
+import { checkOnFailure } from './check-on-failure.ts';
 import { checkNames, stateNames } from './check-names.ts';
 import { checkPlugin, checkTlsFiles } from './check-plugin.ts';
 import { checkPorts } from './check-ports.ts';
@@ -196,6 +197,7 @@ class Loader {
   ): void {
     const { problems } = this;
     checkNames(items, problems);
+    checkOnFailure(items, problems);
     checkRouting(items, matchers, problems);
     checkPorts(items, service.options, service.httpPort, plugins, problems);
     checkTlsFiles(items, problems);

@@ -4,7 +4,7 @@
  */
 import { Secret } from './secret.ts';
 import { suggestion } from './suggest.ts';
-import { readBoolean, readNumber, readSize, readTime } from './units.ts';
+import { readBoolean, readNumber, readShare, readSize, readTime, readTimeOrOff } from './units.ts';
 import type { Bounds, Read } from './units.ts';
 
 /** A piece of JSON Schema. */
@@ -207,10 +207,27 @@ export function size(): Option<number> {
   return single('size', { anyOf: [{ type: 'number', minimum: 0 }, { const: false }, words] }, readSize);
 }
 
+/** A size in bytes, or a share: `10%`. */
+export function share(): Option<{ bytes: number } | { share: number }> {
+  const { jsonSchema } = size().spec;
+  const percent = { type: 'string', pattern: '^[0-9.]+ *%$|\\$\\{' };
+  return single('size or %', { anyOf: [jsonSchema, percent] }, readShare);
+}
+
 /** A time, in seconds: `10`, `10s`, `500ms`, `5m`, `1h`, `2d`. */
 export function time(): Option<number> {
   const words = { type: 'string', pattern: '^[0-9.]+ *([mM]?[sS]|[mM]|[hH]|[dD])?$|\\$\\{' };
   return single('time', { anyOf: [{ type: 'number', minimum: 0 }, words] }, readTime);
+}
+
+/** As {@link time}; `off` is 0. */
+export function timeOrOff(): Option<number> {
+  const { jsonSchema } = time().spec;
+  return single(
+    'time',
+    { anyOf: [jsonSchema, { type: 'boolean', const: false }, { const: 'off' }] },
+    readTimeOrOff,
+  );
 }
 
 /** A list of texts: `a, b` or a YAML list. */

@@ -1,12 +1,30 @@
 /** The keys of the `service` section: Fluent Bit's and our own. */
-import { boolean, enumOf, ignored, integer, many, path, secret, size, string, time } from './options.ts';
+import {
+  boolean,
+  enumOf,
+  ignored,
+  integer,
+  many,
+  path,
+  secret,
+  share,
+  size,
+  string,
+  time,
+  timeOrOff,
+} from './options.ts';
 
 export const LEVELS = ['off', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 
-const NO_DISK_BUFFER = 'no input uses a disk buffer, and Tailrace has none yet';
+const OWN_FORMAT = 'the disk buffer has a format of its own';
+const DEAD_LETTERS = 'rejected records are always kept, as dead letters: see dead_letters.limit';
 const NO_COROUTINES = "it is for the threads and coroutines of Fluent Bit's engine";
 const SYSTEM_RESOLVER = "names are resolved by the operating system's resolver";
 const NO_ADAPTIVE_FLUSH = 'Tailrace does not adapt the time between flushes';
+
+/** Said of `memrb`, here and at an input. */
+export const NO_RING =
+  'Tailrace does not have the memrb buffer, which drops the oldest records when it is full: write memory, which makes the input wait, or filesystem';
 
 export const serviceOptions = {
   flush: time().default(1).describe('Time between flushes of what has gathered.'),
@@ -42,17 +60,69 @@ export const serviceOptions = {
     .default(true)
     .describe('Reloading by SIGHUP and API; in Fluent Bit it is off by default.'),
 
+  'watchdog.timeout': timeOrOff()
+    .optional()
+    .describe(
+      'Time that the main loop may stand still before the process is ended, so that its supervisor starts it again; 0 or off: never. Without it 60 s with http_server on, else no watchdog runs.',
+    ),
+
   'scheduler.base': time().default(1).describe('Shortest wait before a retry.'),
   'scheduler.cap': time().default(30).describe('Longest wait before a retry.'),
+
+  'dead_letters.limit': size()
+    .default('64M')
+    .describe('Upper bound of the dead letters of each output on disk; the oldest go.'),
+  'dead_letters.max_age': timeOrOff()
+    .default('30d')
+    .describe('Age after which dead letters go; 0 or off: never.'),
 
   daemon: boolean().default(false).describe('Only off: the init system puts processes into the background.'),
   plugins_file: string().optional().describe("Not there: Fluent Bit's plugins are C libraries."),
   streams_file: string().optional().describe('Not there: stream processing.'),
+  'storage.path': path()
+    .optional()
+    .describe('Directory of the disk buffer; without it a folder below the state path.'),
   'storage.type': enumOf('memory', 'filesystem', 'memrb')
     .optional()
-    .describe('Buffer of inputs with storage.inherit; only memory yet.'),
-  'storage.inherit': boolean().default(false).describe('Inputs take storage.type from here.'),
-  'storage.keep.rejected': boolean().default(false).describe('Only off yet: keeping rejected records.'),
+    .describe(
+      'Buffer of inputs that take it from here (storage.inherit) or say nothing themselves: memory or filesystem.',
+    ),
+  'storage.inherit': boolean()
+    .default(true)
+    .describe('Inputs without a storage.type take it from here; in Fluent Bit it is off by default.'),
+  'storage.sync': enumOf('normal', 'full')
+    .default('normal')
+    .describe(
+      'normal: what was written within a second is synced together, at once if an answer waits for it; full: every write is.',
+    ),
+  'storage.checksum': boolean()
+    .default(true)
+    .describe(
+      'Records in the disk buffer have checksums; their frames always have. In Fluent Bit it is off by default.',
+    ),
+  'storage.max_chunks_up': integer({ min: 1 })
+    .default(128)
+    .describe('Chunks of the disk buffer that are in memory at once, beside what is about to be sent.'),
+  'storage.backlog.mem_limit': size()
+    .default('5M')
+    .describe('Memory for chunks that are read back from disk; at most a quarter of memory_limit.'),
+  'storage.overflow': enumOf('disk', 'block')
+    .default('disk')
+    .describe(
+      'What memory has no room for because an output is slow or dead goes to disk, or makes the inputs wait.',
+    ),
+  'storage.overflow.limit': size()
+    .default('1G')
+    .describe('Upper bound of what goes to disk for want of memory.'),
+  'storage.overflow.min_free': share()
+    .default('10%')
+    .describe('What stays free on the volume of the disk buffer: a size, or a share such as 10%.'),
+  'storage.when_full': enumOf('block', 'drop_oldest')
+    .default('block')
+    .describe(
+      'When the disk buffer is full: inputs wait, or the oldest records of the output that has most go, counted.',
+    ),
+  'storage.keep.rejected': ignored(DEAD_LETTERS),
   'security.fips_mode': boolean()
     .default(false)
     .describe('Only off: FIPS is a matter of the OpenSSL that Node.js uses.'),
@@ -79,15 +149,10 @@ export const serviceOptions = {
   'flush.adaptive.up_steps': ignored(NO_ADAPTIVE_FLUSH),
   'flush.adaptive.down_steps': ignored(NO_ADAPTIVE_FLUSH),
   telemetry: ignored('records are not counted per tag'),
-  'storage.path': ignored(NO_DISK_BUFFER),
-  'storage.sync': ignored(NO_DISK_BUFFER),
-  'storage.checksum': ignored(NO_DISK_BUFFER),
-  'storage.max_chunks_up': ignored(NO_DISK_BUFFER),
-  'storage.backlog.mem_limit': ignored(NO_DISK_BUFFER),
-  'storage.backlog.flush_on_shutdown': ignored(NO_DISK_BUFFER),
-  'storage.metrics': ignored(NO_DISK_BUFFER),
-  'storage.delete_irrecoverable_chunks': ignored(NO_DISK_BUFFER),
-  'storage.trim_files': ignored(NO_DISK_BUFFER),
-  'storage.rejected.path': ignored(NO_DISK_BUFFER),
-  'storage.rejected.limit': ignored(NO_DISK_BUFFER),
+  'storage.backlog.flush_on_shutdown': ignored('a stop sends what it can within grace, the backlog included'),
+  'storage.metrics': ignored('the metrics of the disk buffer are always there'),
+  'storage.delete_irrecoverable_chunks': ignored('what is damaged is skipped, and a copy kept aside'),
+  'storage.trim_files': ignored(OWN_FORMAT),
+  'storage.rejected.path': ignored(DEAD_LETTERS),
+  'storage.rejected.limit': ignored(DEAD_LETTERS),
 };

@@ -6,12 +6,18 @@ import type { OptionValues } from './options.ts';
 import type { Problems } from './problem.ts';
 import { readOptions } from './read-options.ts';
 import type { Written } from './read-options.ts';
-import { serviceOptions } from './service-options.ts';
+import { NO_RING, serviceOptions } from './service-options.ts';
 import type { MapEntry, MapNode } from './tree.ts';
 import { describeNode } from './tree.ts';
 
 /** Below it a single batch can fill the memory. Bytes. */
 const SMALL_MEMORY = 2_000_000;
+
+/** Fewer bytes are not worth a file. */
+const SMALL_LETTERS = 100_000;
+
+/** A loop that stands still for less does so for many a reason: a collection of garbage, a busy machine. Seconds. */
+const SHORT_STALL = 3;
 
 export interface Service {
   options: ServiceOptions;
@@ -97,10 +103,25 @@ export function readService(sections: readonly Section[], problems: Problems): S
       hcRetryFailureCount: options.hc_retry_failure_count,
       hcPeriod: options.hc_period,
       hotReload: options.hot_reload,
+      watchdogTimeout: options['watchdog.timeout'],
       schedulerBase: options['scheduler.base'],
       schedulerCap: options['scheduler.cap'],
       statePath: options.state_path,
       memoryLimit: options.memory_limit,
+      storage: {
+        path: options['storage.path'],
+        filesystem: options['storage.inherit'] && options['storage.type'] === 'filesystem',
+        whenFull: options['storage.when_full'],
+        sync: options['storage.sync'],
+        checksum: options['storage.checksum'],
+        maxChunksUp: options['storage.max_chunks_up'],
+        backlogMemory: options['storage.backlog.mem_limit'],
+        overflow: options['storage.overflow'] === 'disk',
+        overflowLimit: options['storage.overflow.limit'],
+        minFree: options['storage.overflow.min_free'],
+      },
+      deadLettersLimit: options['dead_letters.limit'],
+      deadLettersMaxAge: options['dead_letters.max_age'],
     },
     parsersFiles: written.filter(({ key }) => key === 'parsers_file'),
     httpPort: find('http_port'),
@@ -128,14 +149,7 @@ function checkService(options: Values, find: (key: string) => Written | undefine
     say('plugins_file', "Fluent Bit's plugins are C libraries that Tailrace cannot load: remove the line");
   if (options.streams_file !== undefined)
     say('streams_file', 'Tailrace has no stream processor yet: remove the line');
-  if (options['storage.inherit'] && (options['storage.type'] ?? 'memory') !== 'memory') {
-    say(
-      'storage.type',
-      `Tailrace has no ${options['storage.type']} buffer yet: write memory, or remove storage.inherit`,
-    );
-  }
-  if (options['storage.keep.rejected'])
-    say('storage.keep.rejected', 'Tailrace does not keep rejected records yet: remove the line');
+  if (options['storage.type'] === 'memrb') say('storage.type', NO_RING);
   if (options['security.fips_mode'])
     say(
       'security.fips_mode',
@@ -151,6 +165,15 @@ function checkService(options: Values, find: (key: string) => Written | undefine
       `the longest wait before a retry (scheduler.cap, ${options['scheduler.cap']} s) is shorter than the shortest (scheduler.base, ${options['scheduler.base']} s)`,
     );
   }
+  const standing = options['watchdog.timeout'];
+  if (standing !== undefined && standing > 0 && standing < SHORT_STALL) {
+    say(
+      'watchdog.timeout',
+      `the process would be ended over a short hiccup: write at least ${SHORT_STALL}s, or off`,
+    );
+  }
+  if (options['dead_letters.limit'] < SMALL_LETTERS)
+    say('dead_letters.limit', 'so few bytes keep nothing that is of use: write at least 100k');
   if (options.memory_limit === 0)
     say('memory_limit', 'without memory nothing can be read: write a size, such as 32M');
   else if (options.memory_limit < SMALL_MEMORY)

@@ -2,7 +2,7 @@
 import type { RetryLimit } from './definition.ts';
 import { netOptions, tlsOptions } from './net-options.ts';
 import type { OptionFields } from './options.ts';
-import { boolean, enumOf, ignored, integer, single, size, string, time } from './options.ts';
+import { boolean, enumOf, ignored, integer, single, size, string, time, timeOrOff } from './options.ts';
 import { LEVELS } from './service-options.ts';
 import type { Read } from './units.ts';
 
@@ -10,7 +10,6 @@ export type PipelineKind = 'input' | 'filter' | 'output';
 
 const NO_THREADS = "it is for the threads of Fluent Bit's engine";
 const NO_NETWORK = 'this plugin does not use the network';
-const NO_DISK_BUFFER = 'Tailrace has no disk buffer yet';
 
 const named = {
   alias: string().optional().describe('Name of this instance, in metrics, logs and the state.'),
@@ -56,9 +55,13 @@ export const inputOptions = {
     .describe('Memory for records that are not delivered yet; 0: only the common limit.'),
   routable: boolean().default(true).describe('Only on.'),
   'storage.type': enumOf('memory', 'filesystem', 'memrb')
-    .default('memory')
-    .describe('Buffer; only memory yet.'),
-  'storage.pause_on_chunks_overlimit': ignored(NO_DISK_BUFFER),
+    .optional()
+    .describe(
+      'memory, or filesystem: its records go to the disk buffer. Without it what the service says, else memory.',
+    ),
+  'storage.pause_on_chunks_overlimit': boolean()
+    .default(false)
+    .describe('It waits while storage.max_chunks_up of its chunks are in memory.'),
   rate_gate: boolean().default(false).describe('Only off yet.'),
   rate_window: ignored('there is no rate gate yet'),
   'rate_gate.max_bytes': ignored('there is no rate gate yet'),
@@ -82,7 +85,20 @@ export const outputOptions = {
   workers: integer({ min: 0, max: 1024 })
     .optional()
     .describe("Attempts that run at once; 0 or nothing: the plugin's own number."),
-  'storage.total_limit_size': ignored(NO_DISK_BUFFER),
+  retry_max_age: timeOrOff()
+    .default(0)
+    .describe('Age from which on a record that could not be delivered is not sent again; 0 or off: never.'),
+  on_failure: string()
+    .optional()
+    .describe(
+      'Name of an output that gets the records that this one gives up, in place of the dead letters.',
+    ),
+  'storage.total_limit_size': size()
+    .default(0)
+    .describe('Bytes of records that may wait on disk for it; 0: no limit of its own.'),
+  'storage.when_full': enumOf('block', 'drop_oldest')
+    .optional()
+    .describe('What happens when that, or the whole disk buffer, is full; without it what the service says.'),
 };
 
 export const sharedOptions: Readonly<Record<PipelineKind, OptionFields>> = {

@@ -51,6 +51,23 @@ export function readSize(text: string): Read<number> {
   return { ok: false, message: 'is not a size: write bytes, or a number with k, M or G, such as 10M' };
 }
 
+/** Seconds as {@link readTime} reads them; `off` is 0. */
+export function readTimeOrOff(text: string): Read<number> {
+  return FALSE.has(text.trim().toLowerCase()) ? { ok: true, value: 0 } : readTime(text);
+}
+
+/** A size, or a share in per cent. */
+export function readShare(text: string): Read<{ bytes: number } | { share: number }> {
+  const percent = /^([0-9]+(?:\.[0-9]+)?) *%$/.exec(text.trim());
+  if (percent === null) {
+    const bytes = readSize(text);
+    return bytes.ok ? { ok: true, value: { bytes: bytes.value } } : bytes;
+  }
+  const share = Number(percent[1]) / 100;
+  if (share >= 1) return { ok: false, message: 'is not a share: write less than 100%' };
+  return { ok: true, value: { share } };
+}
+
 /** Seconds: `10`, `10s`, `500ms`, `5m`, `1h`, `2d`, fractions too. */
 export function readTime(text: string): Read<number> {
   const trimmed = text.trim();

@@ -5,6 +5,7 @@
  * served in turn, each for as much as an attempt takes: a thousand tags do not mean a thousand requests.
  */
 import { parcelBytes } from './parcel.ts';
+import type { Flight } from './flight.ts';
 import type { Parcel } from './parcel.ts';
 
 interface Lane {
@@ -49,7 +50,7 @@ export class Lanes {
 
   /** Appends a parcel. */
   push(parcel: Parcel): void {
-    const lane = this.lane(parcel.flight.chunk.tag);
+    const lane = this.lane(parcel.flight.held.facts.tag);
     lane.parcels.push(parcel);
     this.offer(lane);
   }
@@ -58,7 +59,7 @@ export class Lanes {
   putBack(parcels: readonly Parcel[], notBefore: number): void {
     for (let index = parcels.length - 1; index >= 0; index--) {
       const parcel = parcels[index] as Parcel;
-      const lane = this.lane(parcel.flight.chunk.tag);
+      const lane = this.lane(parcel.flight.held.facts.tag);
       lane.parcels.splice(0, lane.head, parcel);
       lane.head = 0;
       lane.notBefore = Math.max(lane.notBefore, notBefore);
@@ -83,6 +84,7 @@ export class Lanes {
         lane.notBefore = 0;
         this.resting.delete(lane);
         this.offer(lane);
+        if (lane.parcels.length === 0 && !lane.busy) this.lanes.delete(lane.key);
       } else {
         next = Math.min(next ?? Number.POSITIVE_INFINITY, lane.notBefore - now);
       }
@@ -134,12 +136,33 @@ export class Lanes {
 
   /** The attempt with these parcels is over: their lanes may be served again. */
   release(parcels: readonly Parcel[]): void {
-    const lanes = new Set(parcels.map((parcel) => this.lane(parcel.flight.chunk.tag)));
+    const lanes = new Set(parcels.map((parcel) => this.lane(parcel.flight.held.facts.tag)));
     for (const lane of lanes) {
       lane.busy = false;
       this.offer(lane);
       if (lane.head >= lane.parcels.length) this.lanes.delete(lane.key);
     }
+  }
+
+  /** Takes out everything that waits of these flights. */
+  takeOut(flights: ReadonlySet<Flight>): Parcel[] {
+    const taken: Parcel[] = [];
+    for (const lane of this.lanes.values()) {
+      const waiting = lane.parcels.slice(lane.head);
+      if (!waiting.some(({ flight }) => flights.has(flight))) continue;
+      lane.parcels = waiting.filter(({ flight }) => !flights.has(flight));
+      lane.head = 0;
+      taken.push(...waiting.filter(({ flight }) => flights.has(flight)));
+    }
+    this.ready = this.ready.filter((lane) => {
+      lane.queued = lane.parcels.length > 0;
+      return lane.queued;
+    });
+    for (const [key, lane] of this.lanes) {
+      // One that waits for its time keeps it: what was taken out comes back to it.
+      if (lane.parcels.length === 0 && !lane.busy && lane.notBefore === 0) this.lanes.delete(key);
+    }
+    return taken;
   }
 
   /** Everything that waits, for a hand-over. */

@@ -2,8 +2,8 @@
  * Small rests of big chunks (DELIVERY.md, rule 17): a few records that wait for their retry must not hold the memory of all the
  * others that were in their chunk.
  */
-import type { Range } from '../event/ranges.ts';
-import type { ChunkShare, Flight } from './flight.ts';
+import type { Flight } from './flight.ts';
+import type { HeldChunk } from './held-chunk.ts';
 import { countRecords } from './parcel.ts';
 import type { Parcel } from './parcel.ts';
 
@@ -11,8 +11,8 @@ import type { Parcel } from './parcel.ts';
 const SHARE = 8;
 const AGE_MS = 60_000;
 
-/** Makes a chunk of its own out of a rest and accounts for it. */
-export type Extract = (flight: Flight, ranges: readonly Range[]) => ChunkShare;
+/** Makes a chunk of its own out of a flight's open records; undefined where that cannot be. */
+export type Extract = (flight: Flight) => HeldChunk | undefined;
 
 /** Moves the rests among parcels that are to be sent again; the parcels' indexes change with them. */
 export function moveLeftovers(parcels: readonly Parcel[], extract: Extract): void {
@@ -24,7 +24,9 @@ export function moveLeftovers(parcels: readonly Parcel[], extract: Extract): voi
     const old = now - chunk.arrivedAt > AGE_MS && flight.openRecords < chunk.length;
     // Other parcels of the flight may be waiting or under way: their indexes must not change.
     if (!(small || old) || countRecords(own) !== flight.openRecords) continue;
-    flight.moveTo(extract(flight, flight.openRanges));
+    const rest = extract(flight);
+    if (rest === undefined) continue;
+    flight.moveTo(rest);
     let at = 0;
     for (const parcel of own.toSorted((a, b) => a.from - b.from)) {
       const size = parcel.to - parcel.from;

@@ -10,11 +10,13 @@ import type { Outcome, Rejection } from '../event/outcome.ts';
 import type { Range } from '../event/ranges.ts';
 import type { Output } from '../plugin.ts';
 import type { Logger } from '../telemetry/log.ts';
+import { AbandonedError, Attempt } from './attempt.ts';
 import { backoffMs } from './backoff.ts';
 import type { BackoffOptions } from './backoff.ts';
-import type { DeadLetters } from './dead-letters.ts';
-import { Flight } from './flight.ts';
-import type { ChunkShare } from './flight.ts';
+import { Backlog } from './backlog.ts';
+import type { Flight } from './flight.ts';
+import { Halving } from './halving.ts';
+import type { HeldChunk } from './held-chunk.ts';
 import { Lanes } from './lanes.ts';
 import type { Limits } from './lanes.ts';
 import type { OutputLedger } from './ledger.ts';
@@ -23,26 +25,38 @@ import { moveLeftovers } from './leftover.ts';
 import type { Extract } from './leftover.ts';
 import { countRecords, cut, parcelBytes, pick } from './parcel.ts';
 import type { Parcel } from './parcel.ts';
+import { fits } from './outcome-check.ts';
+import type { Undeliverable, WhenSafe } from './undeliverable.ts';
 
 export interface QueueOptions {
-  name: string;
+  /** Name in the state: what the disk buffer knows the output by. */
+  stateName: string;
   output: Output;
   order: 'none' | 'tag' | 'all';
   workers: number;
   limits: Limits;
   /** Milliseconds between attempts while there is less than an attempt's worth. */
   flushMs: number;
-  /** Failed attempts after which a record is dropped, less one; Infinity for none. */
+  /** Failed attempts after which a record is given up, less one; Infinity for none. */
   maxRetries: number;
+  /** Milliseconds from its arrival after which a record is not sent again; Infinity for none. */
+  maxAgeMs: number;
+  /** Milliseconds after which an attempt is given up. */
+  attemptTimeoutMs: number;
   backoff: BackoffOptions;
   ledger: OutputLedger;
   log: Logger;
-  deadLetters: DeadLetters | undefined;
+  /** Where records go that are given up. */
+  undeliverable: Undeliverable;
   /** Writes marks that changed; called after a response was taken in and before the worker's next request (rule 8). */
   writeMarks: () => void;
   /** Accounts for the memory of request bodies: bytes taken, or freed when negative. */
   charge: (bytes: number) => void;
   extract: Extract;
+  /** Whether there is memory to read so many bytes back from disk. */
+  mayLoad: (bytes: number) => boolean;
+  /** Called after every attempt: an input that waits for room may be helped now. */
+  afterAttempt: () => void;
 }
 
 /** How an output does, for status and readiness. */
@@ -53,17 +67,36 @@ export interface QueueState {
   failingSince: number;
   lastError: string | undefined;
   records: number;
+  /** Bytes in memory. */
+  bytes?: number;
+  diskRecords?: number;
+  diskBytes?: number;
+  /** Monotonic milliseconds at which the oldest buffered record arrived; absent when there is none. */
+  oldestAt?: number | undefined;
+  /** Milliseconds until the next attempt; absent when none is waited for. */
+  nextAttemptInMs?: number | undefined;
+  /** Monotonic milliseconds at which the oldest attempt that is under way began. */
+  attemptSince?: number | undefined;
 }
+
+/** An attempt that is under way for so long is no sign of life. Milliseconds. */
+const STALLED_MS = 5000;
+/** Between two tries to read a chunk back that cannot be read. Milliseconds. */
+const LOAD_RETRY_MS = 1000;
+/** Tries after which such a chunk is given up. */
+const LOAD_TRIES = 5;
 
 export class OutputQueue {
   private options: QueueOptions;
   private lanes: Lanes;
-  private aborter = new AbortController();
-  private readonly attempts = new Set<Promise<void>>();
+  private readonly backlog = new Backlog();
+  private readonly attempts = new Map<Attempt, Promise<void>>();
+  /** Of what is in the lanes or being sent. */
   private records = 0;
   private bytes = 0;
   private sending = 0;
   private sendingBytes = 0;
+  private loading: Promise<void> | undefined;
   private readonly health = new DestinationHealth();
   private lastStart = Number.NEGATIVE_INFINITY;
   private timer: NodeJS.Timeout | undefined;
@@ -77,40 +110,229 @@ export class OutputQueue {
     this.lanes = new Lanes(options.order);
   }
 
-  /** Puts records of a chunk in the queue. */
-  enqueue(share: ChunkShare, records: readonly Range[]): Flight {
-    const flight = new Flight(share, records);
-    for (const [from, to] of records) {
-      const parcel: Parcel = { flight, from, to, attempts: 0, firstTriedAt: 0 };
-      this.records += to - from;
-      this.bytes += parcelBytes(parcel);
-      this.options.ledger.enqueued.value += to - from;
-      this.lanes.push(parcel);
-    }
+  /** Name of the output in the state. */
+  get stateName(): string {
+    return this.options.stateName;
+  }
+
+  /** Puts records of a chunk, which is in memory, in the queue. */
+  enqueue(held: HeldChunk, records: readonly Range[]): Flight {
+    const flight = held.launch(this.options.stateName, records);
+    this.options.ledger.enqueued.value += flight.openRecords;
+    // One order across memory and disk (rule 16): what waits on disk comes first.
+    if (this.backlog.empty) this.raise(flight);
+    else this.lower(flight);
     this.account();
     this.schedule();
     return flight;
   }
 
+  /** Takes in what a start found on disk. */
+  recover(found: readonly { held: HeldChunk; records: readonly Range[] }[]): void {
+    const flights = found.map(({ held, records }) => held.launch(this.options.stateName, records));
+    for (const flight of flights) this.options.ledger.recovered.value += flight.openRecords;
+    this.backlog.insert(flights);
+    this.account();
+    this.schedule();
+  }
+
+  /** Appends a flight's open records to the lanes. */
+  private raise(flight: Flight): void {
+    const { attempts, firstTriedAt } = flight;
+    for (const [from, to] of flight.openRanges) {
+      const parcel: Parcel = { flight, from, to, attempts, firstTriedAt };
+      this.records += to - from;
+      this.bytes += parcelBytes(parcel);
+      this.lanes.push(parcel);
+    }
+  }
+
+  /** Appends a flight to the backlog; its memory is not kept for it. */
+  private lower(flight: Flight): void {
+    this.backlog.push(flight);
+    if (flight.pinned) {
+      flight.pinned = false;
+      flight.held.unpin();
+    }
+  }
+
+  /**
+   * Moves flights of these chunks out of the lanes, so that their memory can go once they are on disk. What is being sent at this
+   * moment stays.
+   */
+  evict(chunks: ReadonlySet<HeldChunk>): void {
+    const flights = new Set<Flight>();
+    for (const held of chunks) {
+      for (const flight of held.flights) {
+        if (
+          flight.output === this.options.stateName &&
+          flight.pinned &&
+          flight.sending === 0 &&
+          flight.deferred === 0
+        )
+          flights.add(flight);
+      }
+    }
+    if (flights.size === 0) return;
+    const moved = new Set<Flight>();
+    for (const parcel of this.lanes.takeOut(flights)) {
+      const { flight } = parcel;
+      this.records -= parcel.to - parcel.from;
+      this.bytes -= parcelBytes(parcel);
+      flight.attempts = Math.max(flight.attempts, parcel.attempts);
+      flight.firstTriedAt ||= parcel.firstTriedAt;
+      moved.add(flight);
+    }
+    this.backlog.insert([...moved]);
+    for (const flight of moved) {
+      flight.pinned = false;
+      flight.held.unpin();
+    }
+    this.account();
+  }
+
+  /** Fills the lanes from the backlog, in order, as far as one attempt per worker needs. */
+  private refill(): void {
+    const { limits, workers, mayLoad } = this.options;
+    while (!this.backlog.empty && this.loading === undefined && !this.closed) {
+      const ready =
+        this.bytes - this.sendingBytes >= limits.bytes * workers ||
+        this.records - this.sending >= limits.records * workers;
+      // A key that waits for its retry must not keep the others behind it.
+      const blocked = !this.lanes.hasReady && this.attempts.size === 0 && this.health.failures === 0;
+      if (ready && !blocked) return;
+      const flight = this.backlog.first() as Flight;
+      const { held } = flight;
+      if (held.pin()) {
+        flight.pinned = true;
+        this.backlog.shift();
+        this.raise(flight);
+        continue;
+      }
+      const mayStarve = this.records === 0;
+      if (!mayStarve && !mayLoad(held.facts.bytes)) return;
+      // Until the destination may be tried again there is no use for it.
+      if (this.health.pausedUntil > performance.now() && !this.draining) return;
+      this.loading = this.load(flight).finally(() => {
+        this.loading = undefined;
+        this.account();
+        this.schedule();
+      });
+    }
+  }
+
+  /** Reads a flight's chunk back and puts it into the lanes. Never rejects. */
+  private async load(flight: Flight): Promise<void> {
+    const { log, ledger } = this.options;
+    for (let tries = 1; ; tries++) {
+      let loaded: boolean | undefined;
+      try {
+        loaded = await flight.held.load();
+      } catch (error) {
+        log.warn({ error, tries }, 'Records cannot be read back from the disk buffer');
+        if (tries < LOAD_TRIES) {
+          await new Promise((resolve) => setTimeout(resolve, LOAD_RETRY_MS));
+          if (this.closed) return;
+          continue;
+        }
+      }
+      if (loaded === true) flight.pinned = true;
+      // A stop, or a full disk that makes room, may have settled it meanwhile.
+      if (this.backlog.first() !== flight) {
+        if (flight.pinned) flight.held.unpin();
+        flight.pinned = false;
+        return;
+      }
+      if (loaded === true && !this.closed) {
+        this.backlog.shift();
+        this.raise(flight);
+        return;
+      }
+      if (loaded === true) {
+        flight.pinned = false;
+        flight.held.unpin();
+        return;
+      }
+      this.backlog.shift();
+      ledger.dropped(loaded === false ? 'damaged' : 'unreadable').value += flight.openRecords;
+      settleAll(flight);
+      return;
+    }
+  }
+
+  /** Drops the oldest records that wait on disk until so many bytes are free. Returns the bytes that went. */
+  dropOldest(bytes: number): number {
+    let gone = 0;
+    const flights = this.backlog.remove((flight) => {
+      if (gone >= bytes || !flight.isDurable || flight.pinned) return false;
+      gone += flight.openBytes;
+      return true;
+    });
+    for (const flight of flights) {
+      this.options.ledger.dropped('buffer_full').value += flight.openRecords;
+      settleAll(flight);
+    }
+    this.account();
+    return gone;
+  }
+
   get state(): QueueState {
+    const { pausedUntil, failures } = this.health;
+    const now = performance.now();
     return {
-      failures: this.health.failures,
+      failures,
       failingSince: this.health.failingSince,
       lastError: this.health.lastError,
-      records: this.records,
+      records: this.records + this.backlog.records,
+      bytes: this.bytes,
+      diskRecords: this.backlog.records,
+      diskBytes: this.backlog.bytes,
+      oldestAt: this.oldestAt(),
+      nextAttemptInMs: failures > 0 ? Math.max(0, pausedUntil - now) : undefined,
+      attemptSince: this.attemptSince,
     };
+  }
+
+  private oldestAt(): number | undefined {
+    let oldest = this.backlog.first()?.held.facts.arrivedAt;
+    for (const flight of this.flightsUp()) {
+      oldest = Math.min(oldest ?? Number.POSITIVE_INFINITY, flight.held.facts.arrivedAt);
+    }
+    return oldest;
+  }
+
+  private flightsUp(): Set<Flight> {
+    const flights = new Set<Flight>();
+    for (const { flight } of this.lanes.waiting()) flights.add(flight);
+    for (const attempt of this.attempts.keys()) for (const flight of attempt.flights) flights.add(flight);
+    return flights;
+  }
+
+  /** Monotonic milliseconds at which the oldest attempt that is under way began. */
+  private get attemptSince(): number | undefined {
+    let since: number | undefined;
+    for (const { startedAt } of this.attempts.keys()) since = Math.min(since ?? startedAt, startedAt);
+    return since;
+  }
+
+  /** It takes more than it has: what it waits for will be sent at once. */
+  isHungry(bytes: number): boolean {
+    const { limits, workers } = this.options;
+    const waiting = this.bytes + this.backlog.bytes;
+    const stalled = performance.now() - (this.attemptSince ?? Number.POSITIVE_INFINITY) > STALLED_MS;
+    return this.health.failures === 0 && !stalled && waiting < Math.min(bytes, 2 * limits.bytes * workers);
   }
 
   /** Sends what there is without waiting for more: memory is short, or the agent stops. */
   hurry(): void {
-    if (this.records === 0) return;
+    if (this.records + this.backlog.records === 0) return;
     this.hurried = true;
     this.schedule();
   }
 
   /** Resolves when the queue is empty. */
   idle(): Promise<void> {
-    if (this.records === 0) return Promise.resolve();
+    if (this.records + this.backlog.records === 0) return Promise.resolve();
     return new Promise((resolve) => this.idleWaiters.push(resolve));
   }
 
@@ -132,7 +354,6 @@ export class OutputQueue {
     this.options = options;
     this.lanes = new Lanes(options.order);
     for (const parcel of waiting) this.lanes.push(parcel);
-    this.aborter = new AbortController();
     this.closed = false;
     this.draining = false;
     this.recovered();
@@ -140,17 +361,31 @@ export class OutputQueue {
     this.schedule();
   }
 
-  /** Drops what cannot be read again: at the end of a stop, where there is no disk to keep it. Returns how many records. */
-  abandon(reason: string): number {
+  /**
+   * Gives up what is neither on disk nor can be read again: at the end of a stop. Returns how many records that were, and how many of
+   * the others are on disk.
+   */
+  abandon(reason: string): { dropped: number; onDisk: number } {
     let dropped = 0;
-    for (const parcel of this.lanes.waiting()) {
-      if (parcel.flight.chunk.source !== undefined) continue;
+    let onDisk = 0;
+    const lost = (flight: Flight): boolean => !flight.isDurable && flight.held.source === undefined;
+    for (const parcel of [...this.lanes.waiting()]) {
+      const { flight } = parcel;
+      if (flight.isDurable) onDisk += parcel.to - parcel.from;
+      if (!lost(flight)) continue;
       dropped += parcel.to - parcel.from;
+      flight.held.onGivenUp?.();
       this.settle(parcel);
     }
+    for (const flight of this.backlog.remove(lost)) {
+      dropped += flight.openRecords;
+      flight.held.onGivenUp?.();
+      settleAll(flight);
+    }
+    for (const flight of this.backlog) if (flight.isDurable) onDisk += flight.openRecords;
     if (dropped > 0) this.options.ledger.dropped(reason).value += dropped;
     this.account();
-    return dropped;
+    return { dropped, onDisk };
   }
 
   /** No new attempt starts from now on; resolves when those in flight are over. */
@@ -158,12 +393,12 @@ export class OutputQueue {
     this.closed = true;
     clearTimeout(this.timer);
     this.timer = undefined;
-    await Promise.all(this.attempts);
+    await Promise.all([...this.attempts.values(), this.loading]);
   }
 
   /** Gives up the attempts in flight; their records are in doubt. Call {@link halt} before. */
   abort(): void {
-    this.aborter.abort(new Error('The agent stops.'));
+    for (const attempt of this.attempts.keys()) attempt.abort();
   }
 
   /** Records in attempts that are not over. */
@@ -173,13 +408,17 @@ export class OutputQueue {
 
   private schedule(): void {
     if (this.closed) return;
+    this.refill();
     const now = performance.now();
     const resting = this.lanes.wake(now);
     let wait = resting;
+    // The backlog is read on once the destination may be tried again.
+    if (!this.backlog.empty && this.health.pausedUntil > now)
+      wait = sooner(wait, this.health.pausedUntil - now);
     while (this.lanes.hasReady && this.attempts.size < this.workersNow()) {
       const pause = this.pauseMs(now);
       if (pause > 0) {
-        wait = Math.min(wait ?? Number.POSITIVE_INFINITY, pause);
+        wait = sooner(wait, pause);
         break;
       }
       if (!this.start()) break;
@@ -198,7 +437,9 @@ export class OutputQueue {
     if (backingOff > 0) return backingOff;
     const { limits, flushMs } = this.options;
     const enough =
-      this.bytes - this.sendingBytes >= limits.bytes || this.records - this.sending >= limits.records;
+      !this.backlog.empty ||
+      this.bytes - this.sendingBytes >= limits.bytes ||
+      this.records - this.sending >= limits.records;
     if (enough || this.hurried || this.draining || this.health.failures > 0) return 0;
     return this.lastStart + flushMs - now;
   }
@@ -225,16 +466,20 @@ export class OutputQueue {
     this.sending += records;
     this.sendingBytes += bytes;
     this.options.charge(bytes);
-    const attempt = this.send(parcels).finally(() => {
+    for (const { flight } of parcels) flight.sending++;
+    const attempt = new Attempt(parcels.map(({ flight }) => flight));
+    const work = this.send(parcels, attempt, new Halving(records)).finally(() => {
       this.attempts.delete(attempt);
       this.sending -= records;
       this.sendingBytes -= bytes;
       this.options.charge(-bytes);
+      for (const flight of attempt.flights) flight.sending--;
       this.lanes.release(parcels);
-      if (this.records === 0) this.becomeIdle();
+      if (this.records + this.backlog.records === 0) this.becomeIdle();
+      this.options.afterAttempt();
       this.schedule();
     });
-    this.attempts.add(attempt);
+    this.attempts.set(attempt, work);
     return true;
   }
 
@@ -246,17 +491,16 @@ export class OutputQueue {
   }
 
   /** One attempt and, where the destination or the plugin takes offence at some record, the halves of it. Never rejects. */
-  private async send(parcels: readonly Parcel[]): Promise<void> {
-    const { output, ledger } = this.options;
+  private async send(parcels: readonly Parcel[], attempt: Attempt, halving: Halving): Promise<void> {
+    const { output, ledger, attemptTimeoutMs } = this.options;
     const slices = parcels.map((parcel) => new Slice(parcel.flight.chunk, parcel.from, parcel.to));
     const now = performance.now();
     for (const parcel of parcels) parcel.firstTriedAt ||= now;
     let outcome: Outcome;
     try {
-      // The call itself may throw before it returns a promise: a plugin need not be an async function.
-      outcome = await output.deliver(slices, this.aborter.signal);
+      outcome = await attempt.deliver(output, slices, attemptTimeoutMs);
     } catch (error) {
-      await this.failed(parcels, error);
+      await this.failed(parcels, error, attempt, halving);
       return;
     }
     if (!fits(outcome, countRecords(parcels))) {
@@ -268,12 +512,19 @@ export class OutputQueue {
       this.again(parcels, 'the output answered for records that it was not given', undefined, true);
       return;
     }
+    halving.accepted +=
+      countRecords(parcels) - (outcome.retry?.length ?? 0) - (outcome.rejected?.length ?? 0);
     this.take(parcels, outcome);
   }
 
-  private async failed(parcels: readonly Parcel[], error: unknown): Promise<void> {
+  private async failed(
+    parcels: readonly Parcel[],
+    error: unknown,
+    attempt: Attempt,
+    halving: Halving,
+  ): Promise<void> {
     const { ledger, log } = this.options;
-    if (this.aborter.signal.aborted) {
+    if (attempt.aborted) {
       ledger.attempt('aborted');
       this.lanes.putBack(parcels, 0);
       return;
@@ -281,6 +532,7 @@ export class OutputQueue {
     const reason = error instanceof Error ? error.message : String(error);
     if (error instanceof RetryableError) {
       ledger.attempt('failed');
+      if (error instanceof AbandonedError) for (const { flight } of parcels) flight.held.taint();
       this.again(parcels, reason, error.retryAfterMs, true);
       return;
     }
@@ -291,9 +543,17 @@ export class OutputQueue {
     if (records > 1) {
       log.debug({ records, reason }, 'The attempt is halved to find the record that does not pass');
       const [head, tail] = cut(parcels, records >> 1);
-      await this.send(head);
-      await this.send(tail);
+      await this.send(head, attempt, halving);
+      if (halving.isDestinationFault) this.again(tail, reason, undefined, false);
+      else await this.send(tail, attempt, halving);
       return;
+    }
+    if (refused) {
+      halving.refused++;
+      if (halving.isDestinationFault && (parcels[0]?.attempts ?? 0) < Halving.PATIENCE) {
+        this.again(parcels, `it refuses every single record: ${reason}`, undefined, true);
+        return;
+      }
     }
     const rejection: Rejection = refused
       ? { index: 0, reason, ...(error.status === undefined ? {} : { status: error.status }) }
@@ -316,10 +576,10 @@ export class OutputQueue {
     const now = performance.now();
 
     // Dead letters are on disk before the records settle (rule 25).
-    if (bad.length > 0) this.bury(parcels, rejected);
+    const buried = bad.length > 0 ? this.options.undeliverable.rejected(parcels, rejected) : undefined;
     const held = [...back, ...bad];
     for (const parcel of parcels) this.settleDelivered(parcel, held, now);
-    for (const parcel of bad) this.settle(parcel);
+    if (buried !== undefined) this.settleWhen(buried, bad);
     if (total > refused.size + retry.length || refused.size > 0) this.recovered();
     ledger.attempt(retry.length === 0 && refused.size === 0 ? 'ok' : 'partial');
     if (back.length > 0) {
@@ -337,8 +597,8 @@ export class OutputQueue {
   /** Settles the records of a parcel that are in none of the `held` ones, as delivered. */
   private settleDelivered(parcel: Parcel, held: readonly Parcel[], now: number): void {
     const { ledger } = this.options;
-    const { chunk } = parcel.flight;
-    const latency = (now - chunk.arrivedAt) / 1000;
+    const { facts } = parcel.flight.held;
+    const latency = (now - facts.arrivedAt) / 1000;
     const kept = held
       .filter((other) => other.flight === parcel.flight && other.from >= parcel.from && other.to <= parcel.to)
       .toSorted((a, b) => a.from - b.from);
@@ -348,74 +608,65 @@ export class OutputQueue {
         const run = { ...parcel, from: at, to: from };
         ledger.delivered.value += from - at;
         ledger.deliveredBytes.value += parcelBytes(run);
-        ledger.observe(chunk.input, latency, from - at);
+        ledger.observe(facts.input, latency, from - at);
         this.settle(run);
       }
       at = to;
     }
   }
 
+  /** Records that are in a parcel are settled. */
   private settle(parcel: Parcel): void {
     this.records -= parcel.to - parcel.from;
     this.bytes -= parcelBytes(parcel);
     parcel.flight.settle(parcel.from, parcel.to);
   }
 
-  private account(): void {
-    this.options.ledger.buffered.value = this.records;
-    this.options.ledger.bufferedBytes.value = this.bytes;
-  }
-
-  private bury(parcels: readonly Parcel[], rejected: readonly Rejection[]): void {
-    const { deadLetters, ledger, log, name } = this.options;
-    const seen = new Set<number>();
-    const letters = [];
-    for (const rejection of rejected) {
-      if (seen.has(rejection.index)) continue;
-      seen.add(rejection.index);
-      const [parcel] = pick(parcels, [rejection.index]);
-      if (parcel === undefined) continue;
-      const slice = new Slice(parcel.flight.chunk, parcel.from, parcel.to);
-      letters.push({
-        slice,
-        status: rejection.status,
-        reason: rejection.reason,
-        attempts: parcel.attempts + 1,
-        firstTriedAt: parcel.firstTriedAt,
-      });
+  /** Records are in nobody's hands here any more; they settle when somebody else has them. */
+  private settleWhen(safe: WhenSafe, parcels: readonly Parcel[]): void {
+    for (const parcel of parcels) {
+      this.records -= parcel.to - parcel.from;
+      this.bytes -= parcelBytes(parcel);
+      parcel.flight.deferred++;
     }
-    const first = rejected[0];
-    log.warn(
-      { records: letters.length, status: first?.status, reason: first?.reason },
-      'The destination does not take some records',
-    );
-    if (deadLetters?.write(name, letters) === true) ledger.deadLettered.value += letters.length;
-    else ledger.dropped('rejected').value += letters.length;
+    safe(() => {
+      for (const { flight, from, to } of parcels) {
+        flight.deferred--;
+        flight.settle(from, to);
+      }
+    });
   }
 
-  /** Queues parcels again, or drops them where the retry limit says so. */
+  private account(): void {
+    const { ledger } = this.options;
+    ledger.buffered.value = this.records + this.backlog.records;
+    ledger.bufferedBytes.value = this.bytes + this.backlog.bytes;
+  }
+
+  /** Queues parcels again, or gives them up where retry limit or age say so. */
   private again(
     parcels: readonly Parcel[],
     reason: string,
     retryAfterMs: number | undefined,
     destinationFailed: boolean,
   ): void {
-    const { ledger, log, maxRetries, backoff } = this.options;
+    const { ledger, log, maxRetries, maxAgeMs, backoff, undeliverable } = this.options;
     const now = performance.now();
     const kept: Parcel[] = [];
-    let exhausted = 0;
+    const tired: Parcel[] = [];
+    const old: Parcel[] = [];
     for (const parcel of parcels) {
-      if (parcel.attempts >= maxRetries) {
-        exhausted += parcel.to - parcel.from;
-        this.settle(parcel);
-      } else {
-        kept.push({ ...parcel, attempts: parcel.attempts + 1 });
-      }
+      if (parcel.attempts >= maxRetries) tired.push(parcel);
+      else if (now - parcel.flight.held.facts.arrivedAt > maxAgeMs) old.push(parcel);
+      else kept.push({ ...parcel, attempts: parcel.attempts + 1 });
     }
-    if (exhausted > 0) {
-      ledger.retriesExhausted.value++;
-      ledger.dropped('retry_limit').value += exhausted;
-      log.error({ records: exhausted, reason }, 'Records are dropped: the retry limit is reached');
+    if (tired.length > 0) ledger.retriesExhausted.value++;
+    for (const [given, why] of [
+      [tired, 'retry_limit'],
+      [old, 'retry_max_age'],
+    ] as const) {
+      if (given.length === 0) continue;
+      this.settleWhen(undeliverable.givenUp(given, why, reason), given);
     }
     const attempts = kept.reduce((most, parcel) => Math.max(most, parcel.attempts), 1);
     let wait = backoffMs(attempts, backoff, retryAfterMs);
@@ -438,7 +689,7 @@ export class OutputQueue {
       this.lanes.putBack(kept, destinationFailed ? 0 : now + wait);
     }
     this.account();
-    if (exhausted > 0) this.options.writeMarks();
+    if (kept.length < parcels.length) this.options.writeMarks();
   }
 
   private recovered(): void {
@@ -447,8 +698,11 @@ export class OutputQueue {
   }
 }
 
-/** Whether an outcome speaks only of records that were sent. */
-function fits(outcome: Outcome, total: number): boolean {
-  const valid = (index: number): boolean => Number.isInteger(index) && index >= 0 && index < total;
-  return (outcome.retry ?? []).every(valid) && (outcome.rejected ?? []).every(({ index }) => valid(index));
+/** Every record of a flight that is in no parcel is settled. */
+function settleAll(flight: Flight): void {
+  for (const [from, to] of [...flight.openRanges]) flight.settle(from, to);
+}
+
+function sooner(wait: number | undefined, other: number): number {
+  return Math.min(wait ?? Number.POSITIVE_INFINITY, other);
 }

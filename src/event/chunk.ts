@@ -103,6 +103,23 @@ export class Chunk {
     chunkBytes.give(this.memory);
   }
 
+  /** The same records, of which this process is the only holder: their source is not asked to keep them. */
+  detach(): Chunk {
+    const { tag, memory, bytes, ends, columns, metadata, sourceId, base, input, arrivedAt } = this;
+    return new Chunk({
+      tag,
+      memory,
+      size: bytes.length,
+      ends,
+      columns,
+      metadata,
+      sourceId,
+      base,
+      input,
+      arrivedAt,
+    });
+  }
+
   /** A chunk of its own with some of the records, so that the rest can be freed. */
   extract(ranges: readonly (readonly [number, number])[]): Chunk {
     const indexes: number[] = [];

@@ -2,10 +2,9 @@
  * TLS of outgoing connections: from the `tls.*` options to what `node:tls` takes. Certificates and keys are read again when
  * their files change, so that a rotated secret needs no restart.
  */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import { createSecureContext, getCACertificates } from 'node:tls';
 import type { ConnectionOptions, SecureContextOptions, SecureVersion } from 'node:tls';
+import { readCertificateDirectory, readCertificates, readTlsFile, stampOf } from './tls-files.ts';
 
 /** The `tls.*` options by their keys, as the façade's `tlsOptions` declares them; secrets as plain text. */
 export interface TlsSettings {
@@ -24,8 +23,6 @@ export interface TlsSettings {
   maxVersion?: SecureVersion | undefined;
   ciphers?: string | undefined;
 }
-
-const CERTIFICATE_NAME = /\.(?:pem|crt|cer|0)$/i;
 
 /** The TLS material of one destination. */
 export class TlsMaterial {
@@ -57,10 +54,9 @@ export class TlsMaterial {
     return true;
   }
 
-  /** Changes when a file changes. Kubernetes exchanges a symlink, which changes the inode. */
   private currentStamp(): string {
     const { caFile, caPath, crtFile, keyFile } = this.settings;
-    return [caFile, caPath, crtFile, keyFile].map((path) => (path === undefined ? '' : stampOf(path))).join();
+    return stampOf([caFile, caPath, crtFile, keyFile]);
   }
 
   private load(): ConnectionOptions {
@@ -78,11 +74,11 @@ export class TlsMaterial {
     const { caFile, caPath, crtFile, keyFile, keyPasswd, minVersion, maxVersion, ciphers } = this.settings;
     const ca: (string | Buffer)[] = [];
     if (caFile !== undefined) ca.push(readCertificates('tls.ca_file', caFile));
-    if (caPath !== undefined) ca.push(...readDirectory(caPath));
+    if (caPath !== undefined) ca.push(...readCertificateDirectory(caPath));
     const options: SecureContextOptions = {
       ca: ca.length > 0 ? ca : trusted(),
-      ...(crtFile === undefined ? {} : { cert: read('tls.crt_file', crtFile) }),
-      ...(keyFile === undefined ? {} : { key: read('tls.key_file', keyFile) }),
+      ...(crtFile === undefined ? {} : { cert: readTlsFile('tls.crt_file', crtFile) }),
+      ...(keyFile === undefined ? {} : { key: readTlsFile('tls.key_file', keyFile) }),
       ...(keyPasswd === undefined ? {} : { passphrase: keyPasswd }),
       ...(minVersion === undefined ? {} : { minVersion }),
       ...(maxVersion === undefined ? {} : { maxVersion }),
@@ -104,46 +100,4 @@ export class TlsMaterial {
 function trusted(): string[] {
   const system = getCACertificates('system');
   return system.length > 0 ? [...system, ...getCACertificates('extra')] : getCACertificates('default');
-}
-
-function read(key: string, path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw new Error(`Reading ${key} ${path}: ${(error as Error).message}.`, { cause: error });
-  }
-}
-
-/** OpenSSL takes a file without certificates for an empty list, and then trusts nobody. */
-function readCertificates(key: string, path: string): Buffer {
-  const bytes = read(key, path);
-  if (!bytes.includes('-----BEGIN '))
-    throw new Error(`Reading ${key} ${path}: it holds no certificate in PEM form.`);
-  return bytes;
-}
-
-function readDirectory(path: string): Buffer[] {
-  let names: string[];
-  try {
-    names = readdirSync(path);
-  } catch (error) {
-    throw new Error(`Reading tls.ca_path ${path}: ${(error as Error).message}.`, { cause: error });
-  }
-  const certificates = names
-    .filter((name) => CERTIFICATE_NAME.test(name))
-    .map((name) => readCertificates('tls.ca_path', join(path, name)));
-  if (certificates.length === 0) {
-    throw new Error(`Reading tls.ca_path ${path}: it holds no file that ends in .pem, .crt, .cer or .0.`);
-  }
-  return certificates;
-}
-
-function stampOf(path: string): string {
-  try {
-    const { ino, mtimeMs, size } = statSync(path);
-    return `${ino}:${mtimeMs}:${size}`;
-  } catch {
-    // In the middle of an exchange: seen as a change once it is there again.
-    return 'absent';
-  }
 }

@@ -5,22 +5,30 @@
  * reload  (DELIVERY.md, rule 29) unchanged inputs and outputs stay the same running objects; see reload.ts
  * stop    (rule 28) inputs stop, filters flush, queues send for half of `grace`, what is in flight has the rest
  */
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { DiskStore } from '../buffer/disk/store.ts';
 import { MemoryBuffer } from '../buffer/memory.ts';
 import type { OutputInstance, PipelineDefinition } from '../config/definition.ts';
 import { DeadLetters } from '../delivery/dead-letters.ts';
 import { OutputQueue } from '../delivery/queue.ts';
 import { compileMatch } from '../routing/match.ts';
+import { lockDirectory } from '../state/lock.ts';
+import type { DirectoryLock } from '../state/lock.ts';
+import { findHeirs } from '../state/take-over.ts';
 import { openState } from '../state/store.ts';
 import type { StateStore } from '../state/store.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { buildFilter, buildInput, buildOutput, fingerprintOf, outputNames } from './build.ts';
 import type { Surroundings } from './build.ts';
+import { ChunkBuffer } from './chunk-buffer.ts';
+import type { BufferedOutput } from './chunk-buffer.ts';
 import { Deadline } from './deadline.ts';
 import { FilterChain } from './filters.ts';
 import type { FilterStage } from './filters.ts';
 import { ABORT_MS, haltQueues } from './halt.ts';
+import { InputLedger } from './input-ledger.ts';
 import type { Flow, InputRunner } from './input-runner.ts';
 import { reloadPipeline } from './reload.ts';
 import type { ReloadResult } from './reload.ts';
@@ -30,6 +38,8 @@ import type { AgentStatus, Readiness } from './status.ts';
 import { summarize } from './summary.ts';
 import type { LeftOver, StopSummary } from './summary.ts';
 
+/** What writing the rest to disk may take at a stop. Milliseconds. */
+const SPOOL_MS = 1500;
 /** How often positions are synced and holding filters are asked to let go. Milliseconds. */
 const TICK_MS = 1000;
 
@@ -56,6 +66,7 @@ export class Agent {
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly memory: MemoryBuffer;
+  readonly buffer: ChunkBuffer;
   inputs: InputRunner[] = [];
   outputs: OutputRunner[] = [];
   /** Outputs that a reload took away and that send what they still have. */
@@ -68,6 +79,7 @@ export class Agent {
   reloads = 0;
   private readonly options: AgentOptions;
   private readonly state: StateStore | undefined;
+  private bufferLock: DirectoryLock | undefined;
   private resolveDone: () => void = () => undefined;
   private startedAt = performance.now();
   private running = false;
@@ -90,25 +102,116 @@ export class Agent {
       stateDirectory === undefined
         ? undefined
         : openState({ directory: stateDirectory, outputs: outputNames(definition), log, metrics });
+    this.buffer = this.openBuffer();
     this.surroundings = {
       log,
       metrics,
       memory: this.memory,
+      buffer: this.buffer,
       state: this.state,
       deadLetters:
         stateDirectory === undefined
           ? undefined
-          : new DeadLetters({ directory: join(stateDirectory, 'dead-letters'), log, metrics }),
+          : new DeadLetters({
+              directory: join(stateDirectory, 'dead-letters'),
+              log,
+              metrics,
+              limit: definition.service.deadLettersLimit,
+              maxAgeMs: definition.service.deadLettersMaxAge * 1000 || Number.POSITIVE_INFINITY,
+            }),
       flow: () => this.flow,
-      runner: (name) => this.runner(name),
+      serviceFilesystem: () => this.definition.service.storage.filesystem,
+      handOver: (output) => (parcels) => {
+        const target = this.outputs.find(({ instance }) => instance.name === output);
+        return target === undefined ? undefined : this.buffer.handOver(parcels, target.queue);
+      },
       onFinished: () => void this.checkDone(),
       agentVersion: options.version,
     };
-    this.flow = { filters: this.chain([]), router: new Router([], this.memory, log) };
+    this.flow = { filters: this.chain([]), router: new Router([], this.buffer, log) };
     this.done = new Promise((resolve) => {
       this.resolveDone = resolve;
     });
     this.observe();
+  }
+
+  /** Where the disk buffer is; undefined where there is no place for one. */
+  private get bufferDirectory(): string | undefined {
+    const { stateDirectory } = this.options;
+    const { path } = this.options.definition.service.storage;
+    if (path !== undefined) return resolve(path);
+    return stateDirectory === undefined ? undefined : join(stateDirectory, 'buffer');
+  }
+
+  private openBuffer(): ChunkBuffer {
+    const { definition, log, metrics, stateDirectory } = this.options;
+    const { storage } = definition.service;
+    const directory = this.bufferDirectory;
+    const buffer = new ChunkBuffer({
+      memory: this.memory,
+      log,
+      metrics,
+      open:
+        directory === undefined
+          ? undefined
+          : () => new DiskStore({ directory, sync: storage.sync, checksum: storage.checksum, log, metrics }),
+      limits: () => this.definition.service.storage,
+      outputs: () => this.bufferedOutputs(),
+      account: (input) => this.runner(input)?.account,
+    });
+    if (directory === undefined) return buffer;
+    this.memory.reserved = Math.min(storage.backlogMemory, this.memory.limit / 4);
+    try {
+      // The folder below the state path is held by the lock on that.
+      const own = stateDirectory !== undefined && storage.path === undefined;
+      if (!own) this.bufferLock = lockDirectory(directory);
+      // What an earlier run has left is looked at before anything is read; else the disk is opened when it is needed.
+      if (!own || existsSync(directory)) this.state?.useRecovered(buffer.openDisk()?.origins ?? new Map());
+    } catch (error) {
+      this.closeStores();
+      throw error;
+    }
+    return buffer;
+  }
+
+  private closeStores(): void {
+    this.state?.close();
+    this.bufferLock?.close();
+  }
+
+  /** All queues, also of outputs that a reload took away, as the buffer sees them. */
+  private bufferedOutputs(): BufferedOutput[] {
+    const { whenFull } = this.definition.service.storage;
+    return [...this.outputs, ...this.leaving].map(({ instance, queue }) => ({
+      queue,
+      plugin: instance.definition.name,
+      diskLimit: instance.diskLimit || Number.POSITIVE_INFINITY,
+      whenFull: instance.whenFull ?? whenFull,
+    }));
+  }
+
+  /** What is on disk for outputs that are gone goes to those that take their place; the rest is reported (rule 7). */
+  private adopt(): void {
+    const present = new Map(outputNames(this.definition).map(({ stateName, plugin }) => [stateName, plugin]));
+    const heirs = findHeirs(this.buffer.storedOutputs(), present, this.state?.renamed ?? new Map());
+    this.buffer.rename(heirs);
+    for (const [output, records] of this.buffer.orphans(present)) {
+      this.log.warn(
+        { output, records },
+        'The disk buffer has records for an output that is not there any more; they stay there until it is back',
+      );
+    }
+  }
+
+  /** Hands outputs what is on disk for them. */
+  recover(outputs: readonly OutputRunner[]): void {
+    for (const { queue } of outputs) {
+      this.buffer.recover(queue, (input, records) => {
+        const ledger = this.runner(input)?.ledger ?? new InputLedger(this.metrics, input);
+        ledger.recovered.value += records;
+        ledger.routed.value += records;
+      });
+    }
   }
 
   private runner(name: string): InputRunner | undefined {
@@ -134,7 +237,7 @@ export class Agent {
         matches: compileMatch(instance.match, instance.matchRegex),
         wantsBytes: instance.definition.traits?.payload !== 'none',
       })),
-      this.memory,
+      this.buffer,
       this.log,
     );
   }
@@ -156,6 +259,8 @@ export class Agent {
       for (const instance of definition.inputs) {
         this.inputs.push(await buildInput(instance, definition, surroundings));
       }
+      this.adopt();
+      this.recover(this.outputs);
       for (const runner of this.inputs) await runner.input?.start(runner.emit);
     } catch (error) {
       await this.stop({ force: true });
@@ -189,9 +294,11 @@ export class Agent {
     await deadline.wait(Promise.all(outputs.map(({ queue }) => queue.idle())), this.graceMs / 2);
     const queues = outputs.map(({ queue }) => queue);
     const inDoubt = await haltQueues(queues, deadline, this.graceMs);
+    // What cannot be read again goes to disk, however short the time is (rule 12).
+    await new Deadline().wait(this.buffer.spool(), SPOOL_MS);
     const left = outputs.map(({ instance, queue }): LeftOver => {
-      const dropped = queue.abandon('shutdown');
-      return { output: instance.name, inSource: queue.state.records, dropped };
+      const { dropped, onDisk } = queue.abandon('shutdown');
+      return { output: instance.name, inSource: queue.state.records - onDisk, onDisk, dropped };
     });
     await this.letGo(outputs);
     return this.summary(left, inDoubt, deadline.forced);
@@ -238,8 +345,9 @@ export class Agent {
     );
     await new Deadline().wait(closed, ABORT_MS);
     await this.flow.filters.close();
+    await new Deadline().wait(this.buffer.close(), SPOOL_MS);
     this.state?.sync();
-    this.state?.close();
+    this.closeStores();
   }
 
   private summary(left: readonly LeftOver[], inDoubt: number, forced: boolean): StopSummary {
@@ -288,12 +396,15 @@ export class Agent {
 
   private relieve(): void {
     for (const { queue } of [...this.outputs, ...this.leaving]) queue.hurry();
+    this.buffer.relieve();
     void this.flushFilters('pressure');
   }
 
   private async tick(): Promise<void> {
     this.state?.writeMarks();
     this.state?.sync();
+    void this.buffer.tick();
+    this.surroundings.deadLetters?.tick();
     this.ticking ??= this.flushFilters('timer').finally(() => {
       this.ticking = undefined;
     });
@@ -327,7 +438,7 @@ export class Agent {
       'tailrace_buffer_bytes',
       'Bytes that records take in memory, request bodies included.',
       (family) => {
-        family.labels().value = this.memory.used;
+        family.labels().value = this.memory.total;
       },
     );
     this.metrics.gauge(

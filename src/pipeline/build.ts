@@ -12,32 +12,40 @@ import type {
 import type { DeadLetters } from '../delivery/dead-letters.ts';
 import { OutputLedger } from '../delivery/ledger.ts';
 import type { QueueOptions } from '../delivery/queue.ts';
+import { Undeliverable } from '../delivery/undeliverable.ts';
+import type { UndeliverableOptions } from '../delivery/undeliverable.ts';
 import type { Output, Parser, PluginContext } from '../plugin.ts';
 import { compileMatch } from '../routing/match.ts';
 import type { StateStore } from '../state/store.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { ChunkBuffer } from './chunk-buffer.ts';
 import type { FilterStage } from './filters.ts';
 import { InputLedger } from './input-ledger.ts';
 import { InputRunner } from './input-runner.ts';
 import type { Flow } from './input-runner.ts';
-import { shareChunk } from './router.ts';
 
 /** One attempt carries no more, unless the plugin says otherwise. Bytes. */
 const DEFAULT_ATTEMPT_BYTES = 2_000_000;
 /** Where records have no bytes to count, an attempt carries this many: they must not pile up until the next flush. */
 const DEFAULT_ATTEMPT_RECORDS = 10_000;
 
+/** An attempt that takes longer is given up: outputs have shorter times of their own. Milliseconds. */
+const ATTEMPT_TIMEOUT_MS = 300_000;
+
 /** What plugins are built with; the same for the whole life of an agent. */
 export interface Surroundings {
   log: Logger;
   metrics: Metrics;
   memory: MemoryBuffer;
+  buffer: ChunkBuffer;
   state: StateStore | undefined;
   deadLetters: DeadLetters | undefined;
   flow: () => Flow;
-  /** The runner of an input, for accounts. */
-  runner: (input: string) => InputRunner | undefined;
+  /** Whether inputs that say nothing themselves have the disk buffer. */
+  serviceFilesystem: () => boolean;
+  /** Hands records to another output, by its name. */
+  handOver: (output: string) => NonNullable<UndeliverableOptions['handOver']>;
   /** An input is done for good. */
   onFinished: () => void;
   agentVersion: string;
@@ -89,14 +97,19 @@ export async function buildInput(
   definition: PipelineDefinition,
   surroundings: Surroundings,
 ): Promise<InputRunner> {
-  const { metrics, memory, state, flow, onFinished } = surroundings;
+  const { metrics, memory, buffer, state, flow, onFinished, serviceFilesystem } = surroundings;
   const runner = new InputRunner({
     instance,
     fingerprint: fingerprintOf(instance, definition),
     ledger: new InputLedger(metrics, instance.name),
-    account: memory.open(instance.name, instance.memBufLimit),
+    account: memory.open(
+      instance.name,
+      instance.memBufLimit,
+      instance.pauseOnChunks ? definition.service.storage.maxChunksUp : undefined,
+    ),
     memory,
     flow,
+    serviceFilesystem,
   });
   const db = instance.options['db'];
   runner.input = await instance.definition.create(instance.options, {
@@ -104,6 +117,7 @@ export async function buildInput(
     tag: instance.tag,
     store: state?.forInput(instance.stateName, typeof db === 'string' ? { file: db } : {}),
     reserve: (bytes) => runner.reserve(bytes),
+    secure: (source) => buffer.secure(source),
     drop(reason, count) {
       runner.ledger.read.value += count;
       runner.ledger.drop(reason, count);
@@ -141,13 +155,14 @@ export async function buildOutput(
   definition: PipelineDefinition,
   surroundings: Surroundings,
 ): Promise<QueueOptions> {
-  const { metrics, memory, state, deadLetters, runner } = surroundings;
+  const { metrics, memory, buffer, state, deadLetters, handOver } = surroundings;
   const context = contextFor('output', instance, definition.parsers, surroundings);
   const output: Output = await instance.definition.create(instance.options, context);
   const { traits = {} } = instance.definition;
   const { service } = definition;
+  const ledger = new OutputLedger(metrics, instance.name);
   return {
-    name: instance.name,
+    stateName: instance.stateName,
     output,
     order: traits.order ?? 'tag',
     workers: Math.max(1, instance.workers ?? traits.workers ?? 1),
@@ -159,16 +174,26 @@ export async function buildOutput(
     },
     flushMs: service.flush * 1000,
     maxRetries: maxRetries(instance.retryLimit),
+    maxAgeMs: instance.retryMaxAge * 1000 || Number.POSITIVE_INFINITY,
+    attemptTimeoutMs: ATTEMPT_TIMEOUT_MS,
     backoff: { base: service.schedulerBase, cap: service.schedulerCap },
-    ledger: new OutputLedger(metrics, instance.name),
+    ledger,
     log: context.log,
-    deadLetters,
-    writeMarks: () => state?.writeMarks(),
-    charge: (bytes) => (bytes > 0 ? memory.charge(bytes) : memory.release(-bytes)),
-    extract: (flight, ranges) => {
-      const chunk = flight.chunk.extract(ranges);
-      return shareChunk(chunk, 1, memory, runner(chunk.input)?.account);
+    undeliverable: new Undeliverable({
+      name: instance.name,
+      ledger,
+      log: context.log,
+      deadLetters,
+      handOver: instance.onFailure === undefined ? undefined : handOver(instance.onFailure),
+    }),
+    writeMarks() {
+      buffer.writeProgress();
+      state?.writeMarks();
     },
+    charge: (bytes) => (bytes > 0 ? memory.charge(bytes) : memory.release(-bytes)),
+    extract: (flight) => buffer.rest(flight),
+    mayLoad: (bytes) => buffer.mayLoad(bytes),
+    afterAttempt: () => buffer.afterAttempt(),
   };
 }
 

@@ -3,9 +3,13 @@ import type { Batch } from '../event/batch.ts';
 import type { Source } from '../event/source.ts';
 import type { Filter, FlushReason, Held, Released } from '../plugin.ts';
 import { RoutingTable } from '../routing/table.ts';
+import { mainLoop } from '../telemetry/heartbeat.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics, Series } from '../telemetry/metrics.ts';
 import type { InputLedger } from './input-ledger.ts';
+
+/** What follows the filters. */
+const ROUTING = mainLoop.stage('the router');
 
 export interface FilterStage {
   name: string;
@@ -16,6 +20,8 @@ export interface FilterStage {
 
 interface Stage extends FilterStage {
   position: number;
+  /** Of the main loop, while the filter works. */
+  mark: number;
   records: Series;
   dropped: Series;
   added: Series;
@@ -45,6 +51,7 @@ export class FilterChain {
       return {
         ...stage,
         position,
+        mark: mainLoop.stage(`filter ${stage.name}`),
         records: counter('records', 'Records that went into the filter.'),
         dropped: counter('dropped_records', 'Records that the filter dropped.'),
         added: counter('added_records', 'Records that the filter made in addition.'),
@@ -68,6 +75,7 @@ export class FilterChain {
       if (stage.position <= behind || batch.length === 0) continue;
       const before = batch.length;
       let pending: void | Promise<void> = undefined;
+      mainLoop.enter(stage.mark);
       try {
         pending = stage.filter.process(batch, tag);
       } catch (error) {
@@ -79,6 +87,7 @@ export class FilterChain {
       }
       this.account(stage, batch, before);
     }
+    mainLoop.enter(ROUTING);
     return undefined;
   }
 
@@ -103,6 +112,7 @@ export class FilterChain {
     for (const stage of this.stages) {
       if (stage.filter.flush === undefined) continue;
       let released: readonly Released[] = [];
+      mainLoop.enter(stage.mark);
       try {
         released = await stage.filter.flush(reason);
       } catch (error) {
@@ -115,6 +125,7 @@ export class FilterChain {
       // Only now: until its records are routed, what was held keeps the marks of its sources back.
       this.accountHeld(stage);
     }
+    mainLoop.leave();
   }
 
   async close(): Promise<void> {

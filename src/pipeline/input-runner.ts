@@ -4,6 +4,7 @@ import type { InputInstance } from '../config/definition.ts';
 import type { Batch } from '../event/batch.ts';
 import type { Receipt } from '../event/receipt.ts';
 import type { Emit, Input, Reservation } from '../plugin.ts';
+import { mainLoop } from '../telemetry/heartbeat.ts';
 import type { FilterChain } from './filters.ts';
 import type { InputLedger } from './input-ledger.ts';
 import type { Router } from './router.ts';
@@ -23,8 +24,13 @@ export class InputRunner {
   input: Input | undefined;
   /** It called `finished`; `exit` as it said. */
   finished: { exit: boolean } | undefined;
+  /** Monotonic milliseconds since when the batch in front is in asynchronous filters; undefined when there is none. */
+  pendingSince: number | undefined;
+  /** Of the main loop, from when a batch was taken until something else begins: the input reads and parses then. */
+  private readonly mark: number;
   private readonly memory: MemoryBuffer;
   private readonly flow: () => Flow;
+  private readonly serviceFilesystem: () => boolean;
   private stopped = false;
   /** The batch that asynchronous filters are at work on; later ones wait for it. */
   private pending: Promise<void> | undefined;
@@ -36,6 +42,8 @@ export class InputRunner {
     account: InputAccount;
     memory: MemoryBuffer;
     flow: () => Flow;
+    /** Whether inputs that say nothing themselves have the disk buffer. */
+    serviceFilesystem: () => boolean;
   }) {
     this.instance = options.instance;
     this.fingerprint = options.fingerprint;
@@ -43,10 +51,18 @@ export class InputRunner {
     this.account = options.account;
     this.memory = options.memory;
     this.flow = options.flow;
+    this.serviceFilesystem = options.serviceFilesystem;
+    this.mark = mainLoop.stage(`input ${options.instance.name}`);
   }
 
   get name(): string {
     return this.instance.name;
+  }
+
+  /** Its chunks go to disk. */
+  get filesystem(): boolean {
+    const { storageType } = this.instance;
+    return storageType === undefined ? this.serviceFilesystem() : storageType === 'filesystem';
   }
 
   readonly emit: Emit = (tag, batch, receipt) => {
@@ -95,13 +111,16 @@ export class InputRunner {
     receipt: Receipt | undefined,
     end?: number,
   ): Promise<void> {
+    if (this.pending === undefined) this.pendingSince = performance.now();
     const work = before.then(async () => {
       const stop = end ?? endOf(batch);
       if (end === undefined) await this.flow().filters.process(tag, batch);
       this.finish(tag, batch, receipt, stop);
     });
     const pending = work.finally(() => {
-      if (this.pending === pending) this.pending = undefined;
+      const last = this.pending === pending;
+      this.pendingSince = last ? undefined : performance.now();
+      if (last) this.pending = undefined;
     });
     this.pending = pending;
     return pending.then(() => this.memory.room(this.account));
@@ -115,6 +134,7 @@ export class InputRunner {
       source.advance(end);
     }
     receipt?.release();
+    mainLoop.enter(this.mark);
   }
 }
 

@@ -155,11 +155,12 @@ async function drainAway(agent: Agent, runner: OutputRunner, graceMs: number): P
   const deadline = new Deadline();
   await deadline.wait(queue.idle(), graceMs);
   await haltQueues([queue], deadline, graceMs);
-  const dropped = queue.abandon('output_removed');
-  const left = queue.state.records;
-  if (dropped + left > 0) {
+  await agent.buffer.spool();
+  const { dropped, onDisk } = queue.abandon('output_removed');
+  const left = queue.state.records - onDisk;
+  if (dropped + left + onDisk > 0) {
     agent.log.warn(
-      { output: instance.name, in_source: left, dropped },
+      { output: instance.name, in_source: left, on_disk: onDisk, dropped },
       'The output was removed by a reload before all its records were delivered',
     );
   }

@@ -1,16 +1,14 @@
 /** The router: encodes a batch once and gives each output that its tag is routed to a share of the chunk. */
 import type { Batch } from '../event/batch.ts';
-import type { InputAccount, MemoryBuffer } from '../buffer/memory.ts';
 import { encodeBatch } from '../event/chunk.ts';
-import type { Chunk } from '../event/chunk.ts';
 import { Ranges } from '../event/ranges.ts';
 import type { Range } from '../event/ranges.ts';
 import type { Receipt } from '../event/receipt.ts';
 import type { Source } from '../event/source.ts';
-import type { ChunkShare } from '../delivery/flight.ts';
 import type { OutputQueue } from '../delivery/queue.ts';
 import { RoutingTable } from '../routing/table.ts';
 import type { Logger } from '../telemetry/log.ts';
+import type { ChunkBuffer } from './chunk-buffer.ts';
 import type { InputLedger } from './input-ledger.ts';
 
 export interface RouteTarget {
@@ -25,51 +23,18 @@ export interface RouteTarget {
 /** Where a batch comes from. */
 export interface RouteOrigin {
   ledger: InputLedger;
-  account: InputAccount;
-}
-
-/** A chunk that several flights share; its memory is free when the last lets go. */
-class SharedChunk implements ChunkShare {
-  readonly chunk: Chunk;
-  private shares: number;
-  private readonly onFree: () => void;
-
-  constructor(chunk: Chunk, shares: number, onFree: () => void) {
-    this.chunk = chunk;
-    this.shares = shares;
-    this.onFree = onFree;
-  }
-
-  release(): void {
-    this.shares--;
-    if (this.shares === 0) this.onFree();
-  }
-}
-
-/** Charges a chunk to its input until all `shares` are released. */
-export function shareChunk(
-  chunk: Chunk,
-  shares: number,
-  memory: MemoryBuffer,
-  account: InputAccount | undefined,
-  onFree?: () => void,
-): ChunkShare {
-  memory.charge(chunk.cost, account);
-  return new SharedChunk(chunk, shares, () => {
-    chunk.free();
-    memory.release(chunk.cost, account);
-    onFree?.();
-  });
+  /** `storage.type: filesystem`. */
+  filesystem: boolean;
 }
 
 export class Router {
   private readonly table: RoutingTable<RouteTarget>;
-  private readonly memory: MemoryBuffer;
+  private readonly buffer: ChunkBuffer;
   private readonly log: Logger;
 
-  constructor(targets: readonly RouteTarget[], memory: MemoryBuffer, log: Logger) {
+  constructor(targets: readonly RouteTarget[], buffer: ChunkBuffer, log: Logger) {
     this.table = new RoutingTable(targets.map((target) => ({ matches: target.matches, target })));
-    this.memory = memory;
+    this.buffer = buffer;
     this.log = log;
   }
 
@@ -90,7 +55,7 @@ export class Router {
   private distribute(
     tag: string,
     batch: Batch,
-    { ledger, account }: RouteOrigin,
+    { ledger, filesystem }: RouteOrigin,
     receipt: Receipt | undefined,
   ): void {
     if (batch.length === 0) return;
@@ -107,19 +72,19 @@ export class Router {
       plan.push({ target, records });
       for (const [from, to] of records) routed.add(from, to);
     }
-    const wantsBytes = plan.some(({ target }) => target.wantsBytes);
+    const wantsBytes = filesystem || plan.some(({ target }) => target.wantsBytes);
     const chunk = plan.length === 0 ? undefined : encodeBatch(tag, batch, wantsBytes, performance.now());
     const count = routed.size;
     ledger.routed.value += count;
     ledger.skipped.value += batch.length - count;
     if (chunk === undefined) return;
 
-    receipt?.hold();
-    const share = shareChunk(chunk, plan.length, this.memory, account, () => receipt?.release());
+    const held = this.buffer.hold(chunk);
     for (const { target, records } of plan) {
-      const flight = target.queue.enqueue(share, records);
+      const flight = target.queue.enqueue(held, records);
       batch.source?.launch(target.stateName, flight);
     }
+    this.buffer.settleIn(held, { filesystem, receipt });
   }
 }
 

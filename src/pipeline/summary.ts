@@ -5,6 +5,8 @@ export interface LeftOver {
   output: string;
   /** Records that will be read again from their source. */
   inSource: number;
+  /** Records that are in the disk buffer. */
+  onDisk: number;
   /** Records that could not be read again and had no disk to go to. */
   dropped: number;
 }
@@ -30,10 +32,11 @@ export interface StopSummary {
 /** Writes the line. */
 export function summarize(summary: Omit<StopSummary, 'text'>): StopSummary {
   const left = summary.left
-    .filter((entry) => entry.inSource > 0 || entry.dropped > 0)
+    .filter((entry) => entry.inSource > 0 || entry.onDisk > 0 || entry.dropped > 0)
     .map((entry) => {
       const parts = [];
       if (entry.inSource > 0) parts.push(`${count(entry.inSource)} in the source`);
+      if (entry.onDisk > 0) parts.push(`${count(entry.onDisk)} on disk`);
       if (entry.dropped > 0) parts.push(`${count(entry.dropped)} lost (cannot be read again)`);
       return `${entry.output}: ${parts.join(', ')}`;
     });

@@ -7,23 +7,16 @@
  *   sources(id, input, path, real_path, device, inode, fingerprint, fingerprint_length, position, tail_hash, size, checksum)
  *   marks(source, output, plugin, mark, settled, checksum)     how far an output has a source; settled: JSON ranges beyond the mark
  */
-import {
-  accessSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Logger } from '../telemetry/log.ts';
 import { checksum, removeDamagedRows } from './damage.ts';
+import { BUSY, codeOf, holderOf, StateLockedError, tellHolder } from './holder.ts';
+
+export { StateLockedError };
 
 const VERSION = 1;
-const BUSY = 5;
 const READONLY = 8;
 const CORRUPT = 11;
 /** Codes of a file that is not what we wrote: a name in its schema changed, it is damaged, or no database at all. */
@@ -61,30 +54,9 @@ const SCHEMA = `
   INSERT INTO meta VALUES ('version', '${VERSION}:${checksum(VERSION)}');
 `;
 
-/** Another agent holds the state. */
-export class StateLockedError extends Error {
-  override name = 'StateLockedError';
-  /** Its process id, if it said so. */
-  readonly pid: number | undefined;
-
-  constructor(file: string, pid: number | undefined) {
-    const holder = pid === undefined ? 'another process' : `process ${pid}`;
-    super(
-      `Opening the positions in ${file}: ${holder} holds them. Two agents must not share positions: stop it, or give this one a state_path (or db) of its own.`,
-    );
-    this.pid = pid;
-  }
-}
-
 /** The state was written by a newer version, or cannot be opened. */
 export class StateError extends Error {
   override name = 'StateError';
-}
-
-/** SQLite's result code of an error, 0 if it is none of SQLite's. The lower byte is the primary code. */
-function codeOf(error: unknown): number {
-  const code = (error as { errcode?: unknown }).errcode;
-  return typeof code === 'number' ? code & 0xff : 0;
 }
 
 export interface OpenedDatabase {
@@ -116,7 +88,7 @@ export function openDatabase(file: string, log: Logger): OpenedDatabase {
     }
   } catch (error) {
     const code = codeOf(error);
-    if (code === BUSY) throw new StateLockedError(file, holderOf(file));
+    if (code === BUSY) throw new StateLockedError(file, 'positions', holderOf(file));
     // A bit in the header makes a file read-only for SQLite that is not.
     const damaged = DAMAGED.has(code) || (code === READONLY && isWritable(file));
     if (!damaged || lastWritten === undefined) throw asStateError(file, error);
@@ -214,22 +186,4 @@ function versionOf(database: DatabaseSync): number {
     throw Object.assign(new Error('its version is damaged'), { errcode: CORRUPT });
   }
   return Number(version);
-}
-
-/** Leaves our process id for whoever finds the lock taken. */
-function tellHolder(file: string): void {
-  try {
-    writeFileSync(`${file}.holder`, `${process.pid}\n`, { mode: 0o600 });
-  } catch {
-    // A full disk: then the message of the second agent does not name us.
-  }
-}
-
-function holderOf(file: string): number | undefined {
-  try {
-    const pid = Number.parseInt(readFileSync(`${file}.holder`, 'utf8'), 10);
-    return Number.isInteger(pid) ? pid : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { Ranges } from '../event/ranges.ts';
 import type { Range } from '../event/ranges.ts';
 import { Source } from '../event/source.ts';
 import type { Progress } from '../event/source.ts';
@@ -44,6 +45,8 @@ export interface SqliteSourcesOptions {
   pluginOf: (output: string) => string;
   /** Whether an output is there now. */
   isPresent: (output: string) => boolean;
+  /** By output, ranges of a source's bytes that the disk buffer holds. */
+  recovered: (source: string) => ReadonlyMap<string, readonly Range[]>;
   /** Asked only when the input has no state yet. */
   legacy: () => readonly LegacyPosition[];
   lastWritten: number | undefined;
@@ -57,6 +60,7 @@ export class SqliteSources implements SourceStore {
   private readonly input: string;
   private readonly pluginOf: (output: string) => string;
   private readonly isPresent: (output: string) => boolean;
+  private readonly recovered: SqliteSourcesOptions['recovered'];
   private readonly save: () => void;
   private readonly entries = new Map<string, Entry>();
   private readonly dirty = new Set<Entry>();
@@ -67,10 +71,12 @@ export class SqliteSources implements SourceStore {
   private claimStored: boolean;
   private readonly hadState: boolean;
 
-  constructor({ database, input, pluginOf, isPresent, legacy, lastWritten, save }: SqliteSourcesOptions) {
+  constructor(options: SqliteSourcesOptions) {
+    const { database, input, pluginOf, isPresent, recovered, legacy, lastWritten, save } = options;
     this.input = input;
     this.pluginOf = pluginOf;
     this.isPresent = isPresent;
+    this.recovered = recovered;
     this.save = save;
     this.claimed = database.prepare('SELECT 1 FROM inputs WHERE name = ?').get(input) !== undefined;
     this.claimStored = this.claimed;
@@ -116,6 +122,12 @@ export class SqliteSources implements SourceStore {
         if (this.isPresent(output)) progress.set(output, entry);
       }
       const position = Number(row['position']);
+      // What a crash left on disk is not read again, though no mark says so yet (rule 14).
+      for (const [output, ranges] of this.recovered(id)) {
+        if (!this.isPresent(output)) continue;
+        const { mark, settled } = progress.get(output) ?? { mark: position, settled: [] };
+        progress.set(output, advance(mark, new Ranges([...settled, ...ranges])));
+      }
       const lowest = Math.min(...[...progress.values()].map(({ mark }) => mark));
       const source = new Source(id, progress.size === 0 ? position : lowest, progress);
       source.dirty = false;
@@ -284,6 +296,13 @@ export class SqliteSources implements SourceStore {
     ] as const;
     this.statements.put.run(...fields, checksum(...fields));
   }
+}
+
+/** Progress whose mark stands behind all ranges that reach back to it. */
+function advance(mark: number, settled: Ranges): Progress {
+  const reached = settled.list.find(([from, to]) => from <= mark && to > mark)?.[1] ?? mark;
+  settled.remove(0, reached);
+  return { mark: reached, settled: settled.list };
 }
 
 function markText({ mark, settled }: Progress): string {

@@ -1,5 +1,6 @@
 /** The state store: what an agent remembers of its sources, per input and per output. */
 import { join, resolve } from 'node:path';
+import type { Range } from '../event/ranges.ts';
 import type { Source } from '../event/source.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics, Series } from '../telemetry/metrics.ts';
@@ -102,6 +103,10 @@ export class StateStore {
   private readonly outputs = new Map<string, string>();
   /** Plugins of all outputs of this run, also of those that a reload took away and that still have records under way. */
   private readonly plugins = new Map<string, string>();
+  /** Outputs of earlier runs, and the ones that took over their marks. */
+  readonly renamed = new Map<string, string>();
+  /** Ranges of bytes that the disk buffer holds, by source and output: they count as read (rule 14). */
+  private recovered: ReadonlyMap<string, ReadonlyMap<string, readonly Range[]>> = new Map();
   private readonly failures: Series;
   private readonly damaged: Series;
   private readonly rows: Series;
@@ -127,6 +132,11 @@ export class StateStore {
     this.open(this.file);
   }
 
+  /** What the disk buffer holds of sources; said before {@link forInput}. */
+  useRecovered(ranges: ReadonlyMap<string, ReadonlyMap<string, readonly Range[]>>): void {
+    this.recovered = ranges;
+  }
+
   /** The outputs that are there now; a reload may change them. */
   useOutputs(outputs: readonly OutputName[]): void {
     this.outputs.clear();
@@ -150,12 +160,21 @@ export class StateStore {
       input: stateName,
       pluginOf: (output) => this.plugins.get(output) ?? '',
       isPresent: (output) => this.outputs.has(output),
+      recovered: (source) => this.recoveredOf(source),
       legacy: takenOver ? () => readFluentBitDatabase(file, this.log) : () => [],
       lastWritten: takenOver ? lastWrite(file) : opened.lastWritten,
       save: () => this.writeTo(opened),
     });
     opened.inputs.set(stateName, sources);
     return sources;
+  }
+
+  private recoveredOf(source: string): Map<string, readonly Range[]> {
+    const ranges = new Map<string, readonly Range[]>();
+    for (const [output, list] of this.recovered.get(source) ?? []) {
+      ranges.set(this.renamed.get(output) ?? output, list);
+    }
+    return ranges;
   }
 
   private open(file: string): Opened {
@@ -165,7 +184,8 @@ export class StateStore {
       this.damaged.value += opened.damaged;
       this.opened.set(file, opened);
       try {
-        takeOverMarks(opened.database, this.outputs, this.log);
+        for (const [from, to] of takeOverMarks(opened.database, this.outputs, this.log))
+          this.renamed.set(from, to);
       } catch (error) {
         this.failed(opened, error);
       }

@@ -11,7 +11,8 @@ export function takeOverMarks(
   database: DatabaseSync,
   outputs: ReadonlyMap<string, string>,
   log: Logger,
-): void {
+): Map<string, string> {
+  const heirs = new Map<string, string>();
   const rows = database.prepare('SELECT DISTINCT output, plugin FROM marks').all();
   const known = new Map(rows.map((row) => [String(row['output']), String(row['plugin'])]));
   const newcomers = [...outputs].filter(([name]) => !known.has(name));
@@ -28,8 +29,35 @@ export function takeOverMarks(
     }
     newcomers.splice(index, 1);
     rename(database, vanished, heir);
+    heirs.set(vanished, heir);
     log.info({ output: heir, from: vanished }, 'The output goes on where the one of earlier runs stopped');
   }
+  return heirs;
+}
+
+/**
+ * Who takes over what other stores have for vanished outputs: as the positions went, else the first output of the same plugin for
+ * which they have nothing.
+ *
+ * `stored` and `present`: plugin by name in the state; `renamed`: what {@link takeOverMarks} did.
+ */
+export function findHeirs(
+  stored: ReadonlyMap<string, string>,
+  present: ReadonlyMap<string, string>,
+  renamed: ReadonlyMap<string, string>,
+): Map<string, string> {
+  const heirs = new Map<string, string>();
+  const taken = new Set([...stored.keys(), ...renamed.values()]);
+  for (const [vanished, plugin] of stored) {
+    if (present.has(vanished)) continue;
+    const heir =
+      renamed.get(vanished) ??
+      [...present].find(([name, candidate]) => candidate === plugin && !taken.has(name))?.[0];
+    if (heir === undefined) continue;
+    taken.add(heir);
+    heirs.set(vanished, heir);
+  }
+  return heirs;
 }
 
 function rename(database: DatabaseSync, from: string, to: string): void {

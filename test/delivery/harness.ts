@@ -7,10 +7,12 @@ import type { Outcome } from '../../src/event/outcome.ts';
 import { Source } from '../../src/event/source.ts';
 import { MemoryBuffer } from '../../src/buffer/memory.ts';
 import type { DeadLetters } from '../../src/delivery/dead-letters.ts';
+import { HeldChunk, ID_STEP } from '../../src/delivery/held-chunk.ts';
+import type { Keeper } from '../../src/delivery/held-chunk.ts';
 import { OutputLedger } from '../../src/delivery/ledger.ts';
 import { OutputQueue } from '../../src/delivery/queue.ts';
 import type { QueueOptions } from '../../src/delivery/queue.ts';
-import { shareChunk } from '../../src/pipeline/router.ts';
+import { Undeliverable } from '../../src/delivery/undeliverable.ts';
 import type { Logger } from '../../src/telemetry/log.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
 
@@ -55,10 +57,22 @@ export class Destination {
   mostInFlight = 0;
   private written = 0;
 
-  constructor(answer: Answer, options: Partial<QueueOptions> = {}) {
+  readonly keeper: Keeper = {
+    charge: (_held, bytes) => (bytes > 0 ? this.memory.charge(bytes) : this.memory.release(-bytes)),
+    gone: () => {},
+  };
+  private nextId = 0;
+
+  constructor(
+    answer: Answer,
+    {
+      deadLetters,
+      ...options
+    }: Partial<QueueOptions> & { deadLetters?: Pick<DeadLetters, 'write'> | undefined } = {},
+  ) {
     this.ledger = new OutputLedger(this.metrics, 'out');
     this.options = {
-      name: 'out',
+      stateName: 'out',
       output: {
         deliver: async (slices, signal) => {
           const records = slices.flatMap((slice) =>
@@ -85,13 +99,24 @@ export class Destination {
       limits: { bytes: 1_000_000, records: 1000 },
       flushMs: 0,
       maxRetries: Number.POSITIVE_INFINITY,
+      maxAgeMs: Number.POSITIVE_INFINITY,
+      attemptTimeoutMs: 60_000,
       backoff: { base: 0.1, cap: 0.1 },
       ledger: this.ledger,
       log: this.log,
-      deadLetters: undefined,
+      undeliverable: new Undeliverable({
+        name: 'out',
+        ledger: this.ledger,
+        log: this.log,
+        deadLetters,
+        handOver: undefined,
+      }),
       writeMarks: () => this.marksWritten++,
       charge: (bytes) => (bytes > 0 ? this.memory.charge(bytes) : this.memory.release(-bytes)),
-      extract: (flight, ranges) => shareChunk(flight.chunk.extract(ranges), 1, this.memory, undefined),
+      extract: (flight) =>
+        HeldChunk.ofMemory(flight.held.restId() ?? 0, flight.chunk.extract(flight.openRanges), this.keeper),
+      mayLoad: () => true,
+      afterAttempt: () => {},
       ...options,
     };
     this.queue = new OutputQueue(this.options);
@@ -106,8 +131,9 @@ export class Destination {
       batch.push({ n: this.written++, padding }, undefined, 1, 0, i * 10, i * 10 + 10);
     }
     const chunk = encodeBatch(tag, batch, true, performance.now());
-    const share = shareChunk(chunk, 1, this.memory, undefined);
-    const flight = this.queue.enqueue(share, [[0, count]]);
+    this.nextId += ID_STEP;
+    const held = HeldChunk.ofMemory(this.nextId, chunk, this.keeper);
+    const flight = this.queue.enqueue(held, [[0, count]]);
     this.source.launch('out', flight);
     this.source.advance(batch.base + count * 10);
   }

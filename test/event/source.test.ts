@@ -2,7 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { Batch } from '../../src/event/batch.ts';
 import { encodeBatch } from '../../src/event/chunk.ts';
 import { Source } from '../../src/event/source.ts';
-import { Flight } from '../../src/delivery/flight.ts';
+import type { Flight } from '../../src/delivery/flight.ts';
+import { HeldChunk } from '../../src/delivery/held-chunk.ts';
+
+const keeper = { charge: () => {}, gone: () => {} };
 
 /** Ten records of ten bytes each, from `base`. */
 function fly(source: Source, output: string, base: number): Flight {
@@ -11,7 +14,7 @@ function fly(source: Source, output: string, base: number): Flight {
   batch.base = base;
   for (let i = 0; i < 10; i++) batch.push({ i }, undefined, 0, 0, i * 10, i * 10 + 10);
   const chunk = encodeBatch('t', batch, true, 0);
-  const flight = new Flight({ chunk, release: () => undefined }, [[0, 10]]);
+  const flight = HeldChunk.ofMemory(base, chunk, keeper).launch(output, [[0, 10]]);
   source.launch(output, flight);
   source.advance(base + 100);
   return flight;
@@ -95,7 +98,7 @@ describe('Flight (rule 17: a rest moves to a chunk of its own)', () => {
     flight.settle(5, 9);
     let released = 0;
     const chunk = flight.chunk.extract(flight.openRanges);
-    flight.moveTo({ chunk, release: () => released++ });
+    flight.moveTo(HeldChunk.ofMemory(1, chunk, { ...keeper, gone: () => released++ }));
     expect(flight.openRecords).toBe(2);
     expect(source.progress('out')).toEqual({ mark: 40, settled: [[50, 90]] });
     flight.settle(1, 2);

@@ -8,6 +8,7 @@ import { Source } from '../../src/event/source.ts';
 import { FilterChain } from '../../src/pipeline/filters.ts';
 import { InputLedger } from '../../src/pipeline/input-ledger.ts';
 import { InputRunner } from '../../src/pipeline/input-runner.ts';
+import { ChunkBuffer } from '../../src/pipeline/chunk-buffer.ts';
 import { Router } from '../../src/pipeline/router.ts';
 import type { Filter, Held } from '../../src/plugin.ts';
 import { matchesPattern } from '../../src/routing/match.ts';
@@ -54,7 +55,21 @@ class Bench {
         matches: (tag) => matchesPattern(match, tag),
         wantsBytes: true,
       })),
-      this.memory,
+      new ChunkBuffer({
+        memory: this.memory,
+        log: this.log,
+        metrics: this.metrics,
+        open: undefined,
+        limits: () => ({
+          overflow: false,
+          overflowLimit: 0,
+          minFree: { bytes: 0 },
+          maxChunksUp: 128,
+          backlogMemory: 0,
+        }),
+        outputs: () => [],
+        account: () => this.runner.account,
+      }),
       this.log,
     );
     this.runner = new InputRunner({
@@ -64,6 +79,7 @@ class Bench {
       account: this.memory.open('in.0', limit),
       memory: this.memory,
       flow: () => ({ filters: this.filters, router }),
+      serviceFilesystem: () => false,
     });
   }
 

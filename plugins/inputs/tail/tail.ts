@@ -249,6 +249,10 @@ export class TailInput implements Input {
     });
   }
 
+  lag(): readonly { file: string; bytes: number }[] {
+    return [...this.follower.files.values()].map(({ path: file, lag: bytes }) => ({ file, bytes }));
+  }
+
   async stop(): Promise<void> {
     this.stopped = true;
     this.wake();

@@ -12,6 +12,9 @@ import type { LogRecord } from '../../event/record.ts';
 import type { Description } from './frame.ts';
 
 const ROW_BYTES = 8 + 4 + 4 + 4 + 4;
+/** Where the ends stand, in bytes per record. */
+const ENDS_AT = ROW_BYTES - 4;
+const LINE_FEED = 10;
 
 /** Offset of the first byte of the chunk's source and of the one behind the last. */
 export function byteRange(chunk: Chunk): { start: number; stop: number } {
@@ -26,7 +29,9 @@ function view(column: Float64Array | Int32Array | Uint32Array): Buffer {
 /** The parts of a payload, in order; views of the chunk's memory. */
 export function encodePayload(chunk: Chunk): { parts: Buffer[]; metadata: number } {
   const { seconds, nanos, starts, stops } = chunk.columns;
-  const parts = [view(seconds), view(nanos), view(starts), view(stops), view(chunk.ends), chunk.bytes];
+  // A chunk of which no output reads the bytes has no ends either.
+  const ends = chunk.ends.length === chunk.length ? chunk.ends : new Uint32Array(chunk.length);
+  const parts = [view(seconds), view(nanos), view(starts), view(stops), view(ends), chunk.bytes];
   if (chunk.metadata === undefined) return { parts, metadata: 0 };
   const lines = chunk.metadata.map((entry) => (entry === undefined ? '\n' : `${recordToJson(entry)}\n`));
   const metadata = Buffer.from(lines.join(''));
@@ -36,6 +41,18 @@ export function encodePayload(chunk: Chunk): { parts: Buffer[]; metadata: number
 /** Whether a description can be that of a payload of so many bytes. */
 export function fitsPayload({ records, bytes, metadata }: Description, payloadBytes: number): boolean {
   return records * ROW_BYTES + bytes + metadata === payloadBytes;
+}
+
+/** Whether a payload without a checksum can be one: its records end where its column says. Finds zeros and torn writes. */
+export function looksWhole({ records, bytes }: Description, payload: Buffer): boolean {
+  let end = 0;
+  for (let index = 0; index < records; index++) {
+    const next = payload.readUInt32LE(records * ENDS_AT + index * 4);
+    if (next < end || next > bytes) return false;
+    if (next > end && payload[records * ROW_BYTES + next - 1] !== LINE_FEED) return false;
+    end = next;
+  }
+  return end === bytes;
 }
 
 /** Memory to read a payload into. */
@@ -64,7 +81,7 @@ export class PayloadBuffers {
       tag,
       memory: this.memory,
       size,
-      ends: new Uint32Array(columns, n * 20, n),
+      ends: new Uint32Array(columns, n * ENDS_AT, n),
       columns: {
         seconds: new Float64Array(columns, 0, n),
         nanos: new Int32Array(columns, n * 8, n),

@@ -104,11 +104,27 @@ export function decodeHead(bytes: Buffer): FrameHead | undefined {
   const length = headLength(bytes);
   if (length === undefined || bytes.length < length) return undefined;
   if (crc32(bytes.subarray(CRC_FROM, length)) !== bytes.readUInt32LE(8)) return undefined;
+  const description = parseDescription(bytes.toString('utf8', HEADER_BYTES, length));
+  if (description === undefined) return undefined;
   return {
     id: Number(bytes.readBigUInt64LE(24)),
-    description: JSON.parse(bytes.toString('utf8', HEADER_BYTES, length)) as Description,
+    description,
     headBytes: length,
     payloadBytes: bytes.readUInt32LE(16),
     payloadCrc: (bytes.readUInt32LE(32) & HAS_PAYLOAD_CRC) === 0 ? undefined : bytes.readUInt32LE(20),
   };
+}
+
+/** Undefined for what no writer of ours made: a checksum of 32 bits may fit by chance, and opening must not fail for it. */
+function parseDescription(text: string): Description | undefined {
+  try {
+    const read = JSON.parse(text) as Partial<Description> | null;
+    const sizes = [read?.records, read?.bytes, read?.metadata];
+    const valid =
+      Array.isArray(read?.targets) &&
+      sizes.every((size) => Number.isSafeInteger(size) && (size as number) >= 0);
+    return valid ? (read as Description) : undefined;
+  } catch {
+    return undefined;
+  }
 }

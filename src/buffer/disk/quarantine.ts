@@ -21,24 +21,38 @@ export function quarantineFolder(directory: string): string {
   return join(directory, FOLDER);
 }
 
-/** Copies damaged bytes. Returns the copy's path; undefined when there is no room or it cannot be written. */
-export function quarantine(
-  directory: string,
-  file: string,
-  { offset, length, reason }: Damage,
-): string | undefined {
+export interface Copy {
+  /** Undefined when there was no room or it could not be written. */
+  path: string | undefined;
+  /** It was copied, and reported, by an earlier start. */
+  known: boolean;
+}
+
+/** Numbers of the segments of which something is kept: a new segment must not get one of them. */
+export function quarantinedNumbers(directory: string): number[] {
+  try {
+    return readdirSync(quarantineFolder(directory))
+      .flatMap((name) => /^(\d{10,})-/.exec(name)?.[1] ?? [])
+      .map(Number);
+  } catch {
+    return [];
+  }
+}
+
+/** Copies damaged bytes. */
+export function quarantine(directory: string, file: string, { offset, length, reason }: Damage): Copy {
   const folder = quarantineFolder(directory);
   const copy = join(folder, `${basename(file, '.segment')}-${offset}.damaged`);
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    if (statSync(copy, { throwIfNoEntry: false }) !== undefined) return copy;
-    if (used(folder) + length > MAX_BYTES) return undefined;
+    if (statSync(copy, { throwIfNoEntry: false })?.size === length) return { path: copy, known: true };
+    if (used(folder) + length > MAX_BYTES) return { path: undefined, known: false };
     writeFileSync(copy, bytesOf(file, offset, length), { mode: 0o600 });
     const note = { segment: basename(file), offset, length, reason, found: new Date().toISOString() };
     writeFileSync(`${copy}.json`, `${JSON.stringify(note)}\n`, { mode: 0o600 });
-    return copy;
+    return { path: copy, known: false };
   } catch {
-    return undefined;
+    return { path: undefined, known: false };
   }
 }
 

@@ -13,51 +13,71 @@ export class DamagedPayloadError extends Error {
   override name = 'DamagedPayloadError';
 }
 
+interface OpenFile {
+  handle: Promise<FileHandle>;
+  /** Reads that are under way: the descriptor stays until they are over. */
+  users: number;
+  retired: boolean;
+}
+
 export class Reader {
   /** By file, the one that was used last at the end. */
-  private readonly handles = new Map<string, Promise<FileHandle>>();
+  private readonly files = new Map<string, OpenFile>();
 
   /** Reads a chunk that is on disk. Throws DamagedPayloadError, and what the file system throws. */
   async read({ description, place }: StoredChunk, arrivedAt: number): Promise<Chunk> {
     if (place === undefined) throw new Error('Reading a chunk from disk: it was never written.');
     const { segment, offset, headBytes, payloadCrc } = place;
-    const handle = await this.handle(segment.file);
-    const buffers = new PayloadBuffers(description);
+    const file = this.take(segment.file);
     try {
-      let crc = 0;
-      let at = offset + headBytes;
-      for (const part of buffers.parts) {
-        await readAll(handle, part, at);
-        at += part.length;
-        if (payloadCrc !== undefined) crc = crc32(part, crc);
+      const handle = await file.handle.catch((error: unknown) => {
+        if (this.files.get(segment.file) === file) this.files.delete(segment.file);
+        throw isMissing(error) ? new DamagedPayloadError('the segment was deleted by somebody else') : error;
+      });
+      const buffers = new PayloadBuffers(description);
+      try {
+        let crc = 0;
+        let at = offset + headBytes;
+        for (const part of buffers.parts) {
+          await readAll(handle, part, at);
+          at += part.length;
+          if (payloadCrc !== undefined) crc = crc32(part, crc);
+        }
+        if (payloadCrc !== undefined && crc !== payloadCrc)
+          throw new DamagedPayloadError('the payload does not fit its checksum');
+        return buffers.chunk(arrivedAt);
+      } catch (error) {
+        buffers.free();
+        throw error;
       }
-      if (payloadCrc !== undefined && crc !== payloadCrc)
-        throw new DamagedPayloadError('the payload does not fit its checksum');
-    } catch (error) {
-      buffers.free();
-      throw error;
+    } finally {
+      file.users--;
+      this.closeIfUnused(file);
     }
-    return buffers.chunk(arrivedAt);
   }
 
-  private handle(file: string): Promise<FileHandle> {
-    const known = this.handles.get(file);
-    const handle = known ?? open(file, 'r');
-    this.handles.delete(file);
-    this.handles.set(file, handle);
-    if (known === undefined) handle.catch(() => this.handles.delete(file));
-    for (const old of this.handles.keys()) {
-      if (this.handles.size <= MAX_OPEN) break;
+  private take(path: string): OpenFile {
+    const file = this.files.get(path) ?? { handle: open(path, 'r'), users: 0, retired: false };
+    file.users++;
+    this.files.delete(path);
+    this.files.set(path, file);
+    for (const old of this.files.keys()) {
+      if (this.files.size <= MAX_OPEN) break;
       this.letGo(old);
     }
-    return handle;
+    return file;
   }
 
-  private letGo(file: string): void {
-    const handle = this.handles.get(file);
-    this.handles.delete(file);
-    // A read that is under way keeps the descriptor until it is over.
-    void handle?.then((opened) => opened.close()).catch(() => undefined);
+  private letGo(path: string): void {
+    const file = this.files.get(path);
+    if (file === undefined) return;
+    this.files.delete(path);
+    file.retired = true;
+    this.closeIfUnused(file);
+  }
+
+  private closeIfUnused({ handle, users, retired }: OpenFile): void {
+    if (retired && users === 0) void handle.then((opened) => opened.close()).catch(() => undefined);
   }
 
   /** The segment's file goes. */
@@ -66,8 +86,12 @@ export class Reader {
   }
 
   close(): void {
-    for (const file of this.handles.keys()) this.letGo(file);
+    for (const path of this.files.keys()) this.letGo(path);
   }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
 async function readAll(handle: FileHandle, into: Buffer, position: number): Promise<void> {

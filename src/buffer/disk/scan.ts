@@ -5,7 +5,7 @@
 import { crc32 } from 'node:zlib';
 import { decodeHead, frameBytes, HEADER_BYTES, headLength, MARKER } from './frame.ts';
 import type { FrameHead } from './frame.ts';
-import { fitsPayload } from './chunk-codec.ts';
+import { fitsPayload, looksWhole } from './chunk-codec.ts';
 import { SEGMENT_HEADER_BYTES, SegmentBytes } from './segment-file.ts';
 
 export interface FoundFrame {
@@ -35,6 +35,16 @@ export function scanSegment(file: string, { deep, from }: { deep: boolean; from?
   const bytes = new SegmentBytes(file);
   try {
     return scan(bytes, deep, from ?? SEGMENT_HEADER_BYTES);
+  } finally {
+    bytes.close();
+  }
+}
+
+/** What is wrong with the payload of a frame that was found; undefined when nothing is. Throws what the file system throws. */
+export function damageOf(file: string, { head, offset }: FoundFrame): string | undefined {
+  const bytes = new SegmentBytes(file);
+  try {
+    return payloadDamage(bytes, offset, head);
   } finally {
     bytes.close();
   }
@@ -77,9 +87,11 @@ function headAt(bytes: SegmentBytes, at: number): FrameHead | undefined {
 }
 
 function payloadDamage(bytes: SegmentBytes, at: number, head: FrameHead): string | undefined {
-  if (head.payloadCrc === undefined) return undefined;
   const payload = bytes.at(at + head.headBytes, head.payloadBytes);
-  return crc32(payload) === head.payloadCrc ? undefined : 'the payload does not fit its checksum';
+  if (payload.length < head.payloadBytes) return 'the file ends within the frame';
+  if (head.payloadCrc !== undefined)
+    return crc32(payload) === head.payloadCrc ? undefined : 'the payload does not fit its checksum';
+  return looksWhole(head.description, payload) ? undefined : 'the payload is not what its head says';
 }
 
 /** The offset of the next frame that is there as a whole, at or behind an offset. */

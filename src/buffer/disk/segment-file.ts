@@ -4,7 +4,7 @@
  *   0   8  "TAILRACE"        8   4  version        12  4  CRC-32 of the twelve bytes before
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 
@@ -20,7 +20,7 @@ export function segmentName(number: number): string {
 
 /** The number of a segment's file; undefined for other files. */
 export function segmentNumber(name: string): number | undefined {
-  const match = /^(\d{10,})\.segment$/.exec(name);
+  const match = /^(\d{10,15})\.segment$/.exec(name);
   return match === null ? undefined : Number(match[1]);
 }
 
@@ -55,6 +55,8 @@ export class SegmentWriter {
   /** Bytes that are written whole. */
   size = SEGMENT_HEADER_BYTES;
   private readonly handle: FileHandle;
+  /** What an append that failed has left may stand behind `size`. */
+  private isDirty = false;
 
   private constructor(file: string, handle: FileHandle) {
     this.file = file;
@@ -66,29 +68,37 @@ export class SegmentWriter {
     const handle = await open(file, 'wx', 0o600);
     const segment = new SegmentWriter(file, handle);
     try {
-      await segment.writeAll([segmentHeader()], 0);
+      await segment.writeAll(segmentHeader(), 0);
     } catch (error) {
-      await handle.close();
+      // One would be left behind at every try while the disk is full.
+      await segment.discard().catch(() => undefined);
       throw error;
     }
     return segment;
   }
 
-  /** Appends. On an error nothing of it counts: the next append writes over it. Returns the offset that it stands at. */
-  async append(parts: Buffer[]): Promise<number> {
-    const offset = this.size;
-    const length = parts.reduce((sum, part) => sum + part.length, 0);
-    await this.writeAll(parts, offset);
-    this.size += length;
-    return offset;
+  /** Appends. On an error nothing of it counts and none of it stays, so that no whole frame of it can be found later. */
+  async append(bytes: Buffer): Promise<void> {
+    if (this.isDirty) await this.cut();
+    try {
+      await this.writeAll(bytes, this.size);
+      this.size += bytes.length;
+    } catch (error) {
+      this.isDirty = true;
+      await this.cut().catch(() => undefined);
+      throw error;
+    }
   }
 
-  private async writeAll(parts: Buffer[], offset: number): Promise<void> {
-    let left = parts.filter((part) => part.length > 0);
-    for (let at = offset; left.length > 0;) {
-      const { bytesWritten } = await this.handle.writev(left, at);
+  private async cut(): Promise<void> {
+    await this.handle.truncate(this.size);
+    this.isDirty = false;
+  }
+
+  private async writeAll(bytes: Buffer, offset: number): Promise<void> {
+    for (let at = 0; at < bytes.length;) {
+      const { bytesWritten } = await this.handle.write(bytes, at, bytes.length - at, offset + at);
       at += bytesWritten;
-      left = skip(left, bytesWritten);
     }
   }
 
@@ -96,26 +106,20 @@ export class SegmentWriter {
     await this.handle.datasync();
   }
 
-  /** Cuts off what an append that failed has left, as far as that is possible. */
-  async close(): Promise<void> {
+  /** Closes and deletes it: nothing counts that was written. */
+  async discard(): Promise<void> {
     try {
-      await this.handle.truncate(this.size);
-    } catch {
-      // Recovery cuts it: nothing behind the last whole frame is valid.
-    } finally {
       await this.handle.close();
+    } finally {
+      await unlink(this.file);
     }
   }
-}
 
-function skip(parts: Buffer[], bytes: number): Buffer[] {
-  let left = bytes;
-  for (let index = 0; index < parts.length; index++) {
-    const part = parts[index] as Buffer;
-    if (left < part.length) return [part.subarray(left), ...parts.slice(index + 1)];
-    left -= part.length;
+  /** Cuts off what an append that failed has left, as far as that is possible: recovery cuts it else. */
+  async close(): Promise<void> {
+    if (this.isDirty) await this.cut().catch(() => undefined);
+    await this.handle.close();
   }
-  return [];
 }
 
 /** Reads a segment's bytes at once, for a scan. */

@@ -2,20 +2,24 @@
  * The disk buffer (DELIVERY.md, rules 14 to 16): chunks of all tags in shared segments, each there once for all its outputs, and a log
  * of what each output has settled. A segment goes when the last output is done with it; one that is mostly settled is compacted.
  */
-import { mkdirSync, statfsSync, unlinkSync } from 'node:fs';
+import { statfsSync, unlinkSync } from 'node:fs';
 import type { Chunk } from '../../event/chunk.ts';
 import type { Logger } from '../../telemetry/log.ts';
-import type { Metrics, Series } from '../../telemetry/metrics.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
 import { byteRange } from './chunk-codec.ts';
+import { Compactor } from './compactor.ts';
 import type { FrameTarget } from './frame.ts';
 import { ProgressLog } from './progress-log.ts';
-import type { ProgressEntry } from './progress-log.ts';
+import type { ProgressEntry, Renamed } from './progress-log.ts';
 import { quarantine } from './quarantine.ts';
 import { DamagedPayloadError, Reader } from './reader.ts';
 import { recover } from './recovery.ts';
 import type { FoundDamage, Recovered } from './recovery.ts';
-import { placeBytes, StoredChunk } from './stored-chunk.ts';
+import { registerStoreSeries } from './store-series.ts';
+import type { StoreSeries } from './store-series.ts';
+import { placeBytes, SharedTargets, StoredChunk } from './stored-chunk.ts';
 import type { Place, Segment } from './stored-chunk.ts';
+import { makeDirectory } from './sync-directory.ts';
 import { Writer } from './writer.ts';
 import type { Urgency } from './writer.ts';
 
@@ -37,8 +41,6 @@ export interface DiskStoreOptions {
 export type Refusal = 'limit' | 'min_free' | 'failing';
 
 const SEGMENT_BYTES = 16 * 1024 * 1024;
-/** A sealed segment of which less than this share is still needed is compacted. */
-const COMPACT_BELOW = 0.5;
 /** A progress log is written anew when it is larger than this and has doubled. Bytes. */
 const PROGRESS_BYTES = 1024 * 1024;
 /** How long what the volume has free is taken for true. Milliseconds. */
@@ -55,31 +57,35 @@ export class DiskStore {
   private readonly writer: Writer;
   private readonly reader = new Reader();
   private readonly progress: ProgressLog;
-  private progressBase: number;
+  private progressBase = 0;
   private progressFailing = false;
   private nextId: number;
   private readonly byOutput = new Map<string, number>();
   private overflowTotal = 0;
   private free = { at: Number.NEGATIVE_INFINITY, bytes: 0, total: 0 };
-  private compacting: Segment | undefined;
   private failing = false;
-  /** Ids of living frames of which an earlier copy lies in another segment. */
-  private readonly moved: Set<number>;
-  private readonly series: Record<
-    'damagedFrames' | 'damagedRecords' | 'torn' | 'failures' | 'written',
-    Series
-  >;
+  private closed = false;
+  private readonly compactor: Compactor;
+  private readonly targets = new SharedTargets();
+  /** Taken in and not in any file. */
+  private readonly waiting = new Set<StoredChunk>();
+  /** Of which it was reported that they cannot be read. */
+  private readonly damaged = new WeakSet<StoredChunk>();
+  private readonly undeletable = new WeakSet<Segment>();
+  /** Outputs that go by other names than some frames say. */
+  private renames: Renamed[];
+  private readonly series: StoreSeries;
 
   /** Opens a directory; the caller holds its lock. Throws BufferVersionError, and what the file system throws. */
   constructor(options: DiskStoreOptions) {
     const { directory, log, metrics, sync, checksum } = options;
     this.directory = directory;
     this.log = log;
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    this.series = this.registerSeries(metrics);
+    makeDirectory(directory);
+    this.series = registerStoreSeries(metrics, this);
     const recovered = recover(directory);
     this.origins = recovered.origins;
-    this.moved = recovered.moved;
+    this.renames = recovered.renames;
     for (const segment of recovered.segments) {
       this.segments.set(segment.number, segment);
       for (const stored of segment.living) this.count(stored, 1);
@@ -93,13 +99,14 @@ export class DiskStore {
     }
     // A clock that was set back must not bring back an id that was given before.
     this.nextId = Math.max(recovered.nextId, Date.now() * 1000);
-    this.progress = new ProgressLog(directory, this.snapshot());
-    this.progressBase = this.progress.size;
+    this.progress = new ProgressLog(directory);
+    // On a full disk the old log goes on counting until the new one can be written.
+    this.writeProgress();
     this.writer = new Writer({
       directory,
       sync,
       checksum,
-      firstNumber: Math.max(0, ...this.segments.keys()) + 1,
+      firstNumber: recovered.nextNumber,
       segmentBytes: options.segmentBytes ?? SEGMENT_BYTES,
       onSegment: (segment) => this.segments.set(segment.number, segment),
       onPlaced: (stored, place) => this.placed(stored, place),
@@ -107,55 +114,17 @@ export class DiskStore {
       onState: (error) => this.state(error),
       onDurable: (stored) => this.durable(stored),
     });
-  }
-
-  private registerSeries(metrics: Metrics): DiskStore['series'] {
-    const gauge = (name: string, help: string, value: () => number): void => {
-      metrics.gauge(name, help, (family) => {
-        family.labels().value = value();
-      });
-    };
-    gauge(
-      'tailrace_storage_bytes',
-      'Bytes of the disk buffer that some output still needs.',
-      () => this.livingBytes,
-    );
-    gauge('tailrace_storage_file_bytes', 'Bytes of the files of the disk buffer.', () => this.fileBytes);
-    gauge(
-      'tailrace_storage_chunks',
-      'Chunks in the disk buffer that some output still needs.',
-      () => this.chunks,
-    );
-    gauge(
-      'tailrace_storage_overflow_bytes',
-      'Bytes that are there because memory was short.',
-      () => this.overflowBytes,
-    );
-    gauge('tailrace_storage_failing', '1 while the disk takes nothing.', () =>
-      this.writer.isFailing ? 1 : 0,
-    );
-    const counter = (name: string, help: string): Series => metrics.counter(name, help).labels();
-    return {
-      damagedFrames: counter(
-        'tailrace_storage_damaged_frames_total',
-        'Damaged places in the disk buffer that were skipped.',
-      ),
-      damagedRecords: counter(
-        'tailrace_storage_damaged_records_total',
-        'Records in damaged frames whose head could be read.',
-      ),
-      torn: counter(
-        'tailrace_storage_torn_bytes_total',
-        'Bytes of writes that a crash cut short; they were never acknowledged.',
-      ),
-      failures: counter('tailrace_storage_failures_total', 'Writes and syncs that failed; tried again.'),
-      written: counter('tailrace_storage_written_bytes_total', 'Bytes of chunks written.'),
-    };
+    this.compactor = new Compactor({
+      segments: () => this.segments.values(),
+      read: (stored) => this.read(stored),
+      writer: this.writer,
+      log,
+    });
   }
 
   // ---------------------------------------------------------------- what there is
 
-  /** Chunks that some output still needs, in the order in which they arrived. */
+  /** Chunks in the files that some output still needs, in the order in which they arrived. */
   all(): StoredChunk[] {
     return [...this.segments.values()].flatMap(({ living }) => [...living]).toSorted((a, b) => a.id - b.id);
   }
@@ -212,13 +181,17 @@ export class DiskStore {
 
   // ---------------------------------------------------------------- in and out
 
-  /** Takes a chunk in, with its records' bytes. Its memory must stay until `onDurable` is called or it is settled everywhere. */
+  /**
+   * Takes a chunk in, with its records' bytes. Its memory must stay until `onDurable` is called or it is settled everywhere,
+   * whichever is first; after the latter `onDurable` is not called any more.
+   */
   put(
     chunk: Chunk,
     targets: readonly FrameTarget[],
     options: { id: number; urgency: Urgency; overflow: boolean; onDurable: () => void },
   ): StoredChunk {
     const { tag, input, base, sourceId } = chunk;
+    this.nextId = Math.max(this.nextId, options.id + 1);
     const stored = new StoredChunk(
       options.id,
       {
@@ -231,14 +204,20 @@ export class DiskStore {
         base,
         arrived: Date.now() - Math.round(performance.now() - chunk.arrivedAt),
         overflow: options.overflow,
-        targets: [...targets],
+        targets: targets as FrameTarget[],
       },
       'waiting',
+      this.targets.of(targets),
     );
     stored.chunk = chunk;
     stored.onDurable = options.onDurable;
-    this.writer.put(stored, options.urgency);
     this.count(stored, 1);
+    if (stored.settled) {
+      this.gone(stored);
+      return stored;
+    }
+    this.waiting.add(stored);
+    this.writer.put(stored, options.urgency);
     return stored;
   }
 
@@ -252,17 +231,15 @@ export class DiskStore {
     this.writer.hasten(urgency);
   }
 
-  /** Reads a chunk back. Undefined when it is damaged: counted, and its records are gone. Throws what the file system throws. */
+  /** Reads a chunk back. Undefined when it is damaged, or its segment was deleted: counted once, and its records are gone. Throws
+   * what the file system throws (too many open files, a read error): it may be tried again. */
   async read(stored: StoredChunk): Promise<Chunk | undefined> {
     const age = Math.max(0, Date.now() - stored.description.arrived);
     try {
       return await this.reader.read(stored, performance.now() - age);
     } catch (error) {
       if (!(error instanceof DamagedPayloadError) || stored.place === undefined) throw error;
-      const { segment, offset, headBytes, payloadBytes } = stored.place;
-      const damage = { offset, length: headBytes + payloadBytes, reason: error.message, torn: false };
-      this.report({ ...damage, file: segment.file, copy: quarantine(this.directory, segment.file, damage) });
-      this.series.damagedRecords.value += stored.description.records;
+      if (!this.damaged.has(stored)) this.reportUnreadable(stored, stored.place, error.message);
       return undefined;
     }
   }
@@ -284,37 +261,62 @@ export class DiskStore {
 
   /** Writes what was settled; not synced. Never throws: what is not written is sent again after a crash. */
   writeProgress(): void {
+    // A log that cannot even be begun is tried again once a second.
+    if (this.closed || (this.progressFailing && this.progress.isStale)) return;
+    this.saveProgress();
+  }
+
+  private saveProgress(): void {
     try {
-      if (this.progress.size > PROGRESS_BYTES && this.progress.size > 2 * this.progressBase) {
-        this.progress.rewrite(this.snapshot());
-        this.progressBase = this.progress.size;
-      } else {
-        this.progress.write();
-      }
+      if (!this.rewriteProgress()) this.progress.write();
       this.progressFailing = false;
     } catch (error) {
-      this.series.failures.value++;
-      if (!this.progressFailing) {
-        this.log.error(
-          { error },
-          'What was delivered from the disk buffer cannot be written; a crash now would send it twice',
-        );
-      }
-      this.progressFailing = true;
+      this.progressFailed(error);
     }
+  }
+
+  /** Returns whether the log was begun anew, and so says everything. Throws when nothing else would help. */
+  private rewriteProgress(): boolean {
+    const { isStale, size } = this.progress;
+    if (!isStale && (size <= PROGRESS_BYTES || size <= 2 * this.progressBase)) return false;
+    try {
+      this.progress.rewrite(this.snapshot());
+      this.progressBase = this.progress.size;
+      return true;
+    } catch (error) {
+      if (isStale) throw error;
+      // The old one goes on, until it has doubled once more.
+      this.progressBase = size;
+      return false;
+    }
+  }
+
+  private progressFailed(error: unknown): void {
+    this.series.failures.value++;
+    if (!this.progressFailing) {
+      this.log.error(
+        { error },
+        'What was delivered from the disk buffer cannot be written; a crash now would send it twice',
+      );
+    }
+    this.progressFailing = true;
   }
 
   /** Once a second: syncs what was settled, compacts. */
   async tick(): Promise<void> {
-    this.writeProgress();
-    if (!this.progressFailing) {
-      try {
-        this.progress.sync();
-      } catch {
-        this.series.failures.value++;
-      }
+    if (this.closed) return;
+    this.saveProgress();
+    await this.syncProgress();
+    for (const segment of this.segments.values()) this.dropIfDone(segment);
+    await this.compactor.run();
+  }
+
+  private async syncProgress(): Promise<void> {
+    try {
+      await this.progress.sync();
+    } catch (error) {
+      this.progressFailed(error);
     }
-    await this.compact();
   }
 
   /** Resolves when all that was taken in is durable; false when the disk does not take it. */
@@ -322,25 +324,32 @@ export class DiskStore {
     return this.writer.flush();
   }
 
-  /** Outputs go by other names: what was kept for the old ones is for the new ones. */
+  /** Outputs go by other names, one after the other: what was kept for the old ones is for the new ones. */
   rename(names: ReadonlyMap<string, string>): void {
-    for (const stored of this.all()) {
-      for (const [from, to] of names) stored.rename(from, to);
-    }
+    const chunks = [...this.all(), ...this.waiting];
     for (const [from, to] of names) {
-      this.byOutput.set(to, this.bytesFor(to) + this.bytesFor(from));
-      this.byOutput.delete(from);
+      const renamed = chunks.filter((stored) => stored.rename(from, to));
+      if (renamed.length === 0) continue;
+      // An output that has everything of a chunk does not count there.
+      const open = renamed.filter((stored) => stored.openFor(to).length > 0);
+      const bytes = open.reduce((sum, { description }) => sum + description.bytes, 0);
+      this.byOutput.set(from, this.bytesFor(from) - bytes);
+      this.byOutput.set(to, this.bytesFor(to) + bytes);
+      const entry = { below: this.nextId, from, to };
+      this.renames.push(entry);
+      this.progress.add(entry);
     }
+    this.writeProgress();
   }
 
+  /** Writes what can be written, and closes. After that nothing is written any more. */
   async close(): Promise<void> {
+    if (this.closed) return;
+    await this.compactor.stop();
     await this.writer.close();
-    this.writeProgress();
-    try {
-      this.progress.sync();
-    } catch {
-      this.series.failures.value++;
-    }
+    this.saveProgress();
+    await this.syncProgress();
+    this.closed = true;
     this.progress.close();
     this.reader.close();
   }
@@ -356,19 +365,21 @@ export class DiskStore {
 
   private placed(stored: StoredChunk, place: Place): void {
     this.series.written.value += placeBytes(place);
-    if (stored.state === 'durable') {
-      // A compaction: the place that it has stays good until the new one is durable.
-      this.leave(stored, stored.copy);
-      stored.copy = place;
-    } else {
-      this.leave(stored, stored.place);
-      stored.place = place;
-    }
-    if (stored.settled) {
+    this.waiting.delete(stored);
+    if (stored.state === 'gone') {
       place.segment.settled.push(stored.id);
       this.progress.add({ id: stored.id, output: undefined, range: undefined });
       return;
     }
+    if (stored.state === 'durable') {
+      // A compaction: the place that it has stays good until the new one is durable.
+      this.dropCopy(stored);
+      stored.copy = place;
+      place.segment.incoming++;
+      return;
+    }
+    this.leave(stored, stored.place);
+    stored.place = place;
     place.segment.living.add(stored);
     place.segment.livingBytes += placeBytes(place);
     if (stored.state !== 'waiting') return;
@@ -378,18 +389,31 @@ export class DiskStore {
   }
 
   private durable(stored: StoredChunk): void {
+    if (stored.state === 'gone') return;
     if (stored.state === 'written') {
       stored.state = 'durable';
-    } else if (stored.copy !== undefined && stored.state === 'durable') {
-      const old = stored.place;
-      stored.place = stored.copy;
+    } else if (stored.copy !== undefined) {
+      const { copy, place } = stored;
       stored.copy = undefined;
-      this.moved.add(stored.id);
-      this.leave(stored, old);
+      stored.place = copy;
+      copy.segment.incoming--;
+      copy.segment.living.add(stored);
+      copy.segment.livingBytes += placeBytes(copy);
+      this.leave(stored, place);
     }
     const { onDurable } = stored;
     stored.onDurable = undefined;
     onDurable?.();
+  }
+
+  /** A copy that did not become durable is not needed any more. */
+  private dropCopy(stored: StoredChunk): void {
+    const { copy } = stored;
+    if (copy === undefined) return;
+    stored.copy = undefined;
+    copy.segment.incoming--;
+    copy.segment.settled.push(stored.id);
+    this.dropIfDone(copy.segment);
   }
 
   /** A copy of a frame is not needed any more. */
@@ -403,53 +427,31 @@ export class DiskStore {
   private gone(stored: StoredChunk): void {
     if (stored.state === 'gone') return;
     stored.state = 'gone';
-    this.moved.delete(stored.id);
+    stored.chunk = undefined;
+    stored.onDurable = undefined;
+    this.waiting.delete(stored);
     if (stored.description.overflow) this.overflowTotal -= stored.description.bytes;
     this.leave(stored, stored.place);
-    this.leave(stored, stored.copy);
+    this.dropCopy(stored);
     this.onRoom?.();
   }
 
   private dropIfDone(segment: Segment): void {
-    if (!segment.sealed || segment.living.size > 0 || !this.segments.delete(segment.number)) return;
+    const { sealed, living, incoming, number, file } = segment;
+    if (!sealed || living.size + incoming > 0 || !this.segments.has(number)) return;
     this.reader.forget(segment);
     try {
-      unlinkSync(segment.file);
+      unlinkSync(file);
     } catch (error) {
-      this.log.warn(
-        { file: segment.file, error },
-        'A segment of the disk buffer that is done with cannot be deleted',
-      );
-    }
-  }
-
-  /** Moves what is still needed out of a segment that is mostly settled; one at a time. */
-  private async compact(): Promise<void> {
-    if (this.compacting !== undefined || this.writer.isFailing) return;
-    const candidate = [...this.segments.values()].find(
-      ({ sealed, livingBytes, size, living }) =>
-        sealed && living.size > 0 && livingBytes < size * COMPACT_BELOW,
-    );
-    if (candidate === undefined) return;
-    this.compacting = candidate;
-    try {
-      for (const stored of candidate.living) {
-        if (stored.state !== 'durable' || stored.chunk !== undefined) continue;
-        const chunk = await this.read(stored);
-        if (chunk === undefined || stored.settled) {
-          chunk?.free();
-          continue;
-        }
-        stored.chunk = chunk;
-        stored.onDurable = () => chunk.free();
-        this.writer.put(stored, 'now');
-        if (!(await this.writer.flush())) break;
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) {
+        // It stays known, so that its frames do not come back, and is tried again with every tick.
+        if (!this.undeletable.has(segment))
+          this.log.warn({ file, error }, 'A segment of the disk buffer that is done with cannot be deleted');
+        this.undeletable.add(segment);
+        return;
       }
-    } catch (error) {
-      this.log.warn({ file: candidate.file, error }, 'A segment of the disk buffer cannot be compacted');
-    } finally {
-      this.compacting = undefined;
     }
+    this.segments.delete(number);
   }
 
   private state(error: unknown): void {
@@ -469,12 +471,21 @@ export class DiskStore {
     this.failing = true;
   }
 
-  private report({ file, offset, length, reason, torn, copy, head }: FoundDamage): void {
+  private reportUnreadable(stored: StoredChunk, place: Place, reason: string): void {
+    this.damaged.add(stored);
+    const { segment, offset } = place;
+    const damage = { offset, length: placeBytes(place), reason, torn: false };
+    const { path } = quarantine(this.directory, segment.file, damage);
+    const lostRecords = stored.settled ? 0 : stored.description.records;
+    this.report({ ...damage, file: segment.file, copy: path, lostRecords });
+  }
+
+  private report({ file, offset, length, reason, torn, copy, lostRecords }: FoundDamage): void {
     if (torn) this.series.torn.value += length;
     else this.series.damagedFrames.value++;
-    this.series.damagedRecords.value += head?.description.records ?? 0;
+    this.series.damagedRecords.value += lostRecords;
     this.log.warn(
-      { file, offset, bytes: length, reason, records: head?.description.records, copy },
+      { file, offset, bytes: length, reason, records: lostRecords, copy },
       torn
         ? 'The end of the disk buffer was torn by a crash and is cut off'
         : 'A part of the disk buffer is damaged and is skipped',
@@ -483,11 +494,21 @@ export class DiskStore {
 
   /** All that a start has to know, as few entries as possible. */
   private *snapshot(): Iterable<ProgressEntry> {
-    for (const { living, settled } of this.segments.values()) {
-      for (const id of settled) {
-        if (!this.moved.has(id)) yield { id, output: undefined, range: undefined };
+    const living = new Set<number>();
+    for (const segment of this.segments.values()) for (const { id } of segment.living) living.add(id);
+    let oldest = this.nextId;
+    for (const id of living) oldest = Math.min(oldest, id);
+    for (const { id } of this.waiting) oldest = Math.min(oldest, id);
+    this.renames = this.renames.filter(({ below }) => below > oldest);
+
+    if (this.nextId > 0) yield { id: this.nextId - 1, output: undefined, range: [0, 0] };
+    yield* this.renames;
+    for (const segment of this.segments.values()) {
+      for (const id of segment.settled) {
+        // One that has a living copy elsewhere is needed on.
+        if (!living.has(id)) yield { id, output: undefined, range: undefined };
       }
-      for (const stored of living) yield* settledEntries(stored);
+      for (const stored of segment.living) yield* settledEntries(stored);
     }
   }
 }

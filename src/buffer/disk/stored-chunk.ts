@@ -2,7 +2,7 @@
 import type { Chunk } from '../../event/chunk.ts';
 import { Ranges } from '../../event/ranges.ts';
 import type { Range } from '../../event/ranges.ts';
-import type { Description } from './frame.ts';
+import type { Description, FrameTarget } from './frame.ts';
 
 /** Frames of one file. */
 export interface Segment {
@@ -16,8 +16,26 @@ export interface Segment {
   livingBytes: number;
   /** Ids of the other frames: they must not come back at the next start. */
   readonly settled: number[];
+  /** Copies in it that are not durable yet; they are not among the living. */
+  incoming: number;
   /** Nothing is appended to it any more. */
   sealed: boolean;
+  /** Is not compacted before that time, monotonic milliseconds. */
+  compactAfter: number;
+}
+
+export function newSegment(number: number, file: string, size: number): Segment {
+  return {
+    number,
+    file,
+    size,
+    living: new Set(),
+    livingBytes: 0,
+    settled: [],
+    incoming: 0,
+    sealed: false,
+    compactAfter: 0,
+  };
 }
 
 export interface Place {
@@ -41,9 +59,13 @@ export function placeBytes({ headBytes, payloadBytes }: Place): number {
  */
 export type StoredState = 'waiting' | 'written' | 'durable' | 'gone';
 
+/** What an output still needs: everything, nothing, or these records. Most chunks never need the last. */
+type Open = 'all' | 'none' | Ranges;
+
 export class StoredChunk {
   /** Ascending in the order in which chunks arrived. */
   readonly id: number;
+  /** Its targets may be shared with other chunks and do not say what is open. */
   readonly description: Description;
   state: StoredState;
   /** Where it lies; undefined until it is written. */
@@ -52,34 +74,66 @@ export class StoredChunk {
   copy: Place | undefined;
   /** Its memory, until it is durable. */
   chunk: Chunk | undefined;
-  /** Called once, when it is durable. */
+  /** Called once, when it is durable; not when it was settled everywhere before. */
   onDurable: (() => void) | undefined;
-  /** By output, the records that are still needed. */
-  private readonly open: Map<string, Ranges>;
+  /** By index of the target. */
+  private readonly open: Open[];
 
-  constructor(id: number, description: Description, state: StoredState) {
+  constructor(
+    id: number,
+    description: Description,
+    state: StoredState,
+    targets = withoutOpen(description.targets),
+  ) {
     this.id = id;
+    this.open = description.targets.map(({ open }) => opened(open, description.records));
     this.description = description;
+    this.description.targets = targets;
     this.state = state;
-    this.open = new Map(
-      description.targets.map(({ output, open }) => [output, new Ranges(open ?? [[0, description.records]])]),
-    );
+    // Every chunk has the same fields in the same order, so that all of them share one shape.
+    this.place = undefined;
+    this.copy = undefined;
+    this.chunk = undefined;
+    this.onDurable = undefined;
+  }
+
+  /** The disk buffer still needs its memory: it is not on disk as a whole, and some output needs it. */
+  get busy(): boolean {
+    return this.chunk !== undefined;
+  }
+
+  private indexOf(output: string): number {
+    return this.description.targets.findIndex((target) => target.output === output);
   }
 
   /** Outputs that still need something. */
   outputs(): string[] {
-    return [...this.open].filter(([, ranges]) => !ranges.empty).map(([output]) => output);
+    return this.description.targets.flatMap(({ output }, index) =>
+      this.open[index] === 'none' ? [] : output,
+    );
   }
 
   /** The records that an output still needs. */
   openFor(output: string): readonly Range[] {
-    return this.open.get(output)?.list ?? [];
+    const open = this.open[this.indexOf(output)];
+    if (open === undefined || open === 'none') return [];
+    return open === 'all' ? [[0, this.description.records]] : open.list;
   }
 
   /** Records are settled at an output. Returns whether the output has everything now, and had not before. */
   settle(output: string, from: number, to: number): boolean {
-    const ranges = this.open.get(output);
-    return ranges !== undefined && ranges.remove(from, to) > 0 && ranges.empty;
+    const index = this.indexOf(output);
+    const open = this.open[index];
+    const { records } = this.description;
+    if (open === undefined || open === 'none') return false;
+    if (from <= 0 && to >= records) {
+      this.open[index] = 'none';
+      return true;
+    }
+    const ranges = open === 'all' ? new Ranges([[0, records]]) : open;
+    if (ranges.remove(from, to) === 0) return false;
+    this.open[index] = ranges.empty ? 'none' : ranges;
+    return ranges.empty;
   }
 
   /** The records that an output has or never needed, as ranges. */
@@ -94,30 +148,55 @@ export class StoredChunk {
 
   /** True when no output needs anything. */
   get settled(): boolean {
-    for (const ranges of this.open.values()) if (!ranges.empty) return false;
+    return this.open.every((open) => open === 'none');
+  }
+
+  /** The output goes by another name from now on. Returns whether it was there by the old one and not by the new one. */
+  rename(from: string, to: string): boolean {
+    const index = this.indexOf(from);
+    if (index < 0 || this.indexOf(to) >= 0) return false;
+    this.description.targets = this.description.targets.with(index, {
+      output: to,
+      plugin: (this.description.targets[index] as FrameTarget).plugin,
+    });
     return true;
   }
 
-  /** The output goes by another name from now on. */
-  rename(from: string, to: string): void {
-    const ranges = this.open.get(from);
-    if (ranges === undefined || this.open.has(to)) return;
-    this.open.delete(from);
-    this.open.set(to, ranges);
-    for (const target of this.description.targets) if (target.output === from) target.output = to;
-  }
-
   /** The targets as a frame names them now: those that still need something. */
-  targets(): Description['targets'] {
-    const { description } = this;
-    return description.targets
-      .filter(({ output }) => !(this.open.get(output)?.empty ?? true))
-      .map(({ output, plugin }) => {
-        const { list } = this.open.get(output) as Ranges;
-        const all = list.length === 1 && list[0]?.[0] === 0 && list[0][1] === description.records;
-        return all
-          ? { output, plugin }
-          : { output, plugin, open: list.map(([from, to]): Range => [from, to]) };
-      });
+  targets(): FrameTarget[] {
+    return this.description.targets.flatMap(({ output, plugin }, index) => {
+      const open = this.open[index] as Open;
+      if (open === 'none') return [];
+      return open === 'all'
+        ? { output, plugin }
+        : { output, plugin, open: open.list.map(([from, to]): Range => [from, to]) };
+    });
+  }
+}
+
+function opened(open: readonly Range[] | undefined, records: number): Open {
+  if (open === undefined) return records === 0 ? 'none' : 'all';
+  const ranges = new Ranges(open);
+  ranges.remove(records, Number.POSITIVE_INFINITY);
+  return ranges.empty ? 'none' : ranges;
+}
+
+function withoutOpen(targets: readonly FrameTarget[]): FrameTarget[] {
+  return targets.map(({ output, plugin }) => ({ output, plugin }));
+}
+
+/** Gives equal targets of many chunks one list. */
+export class SharedTargets {
+  private readonly known = new Map<string, FrameTarget[]>();
+
+  of(targets: readonly FrameTarget[]): FrameTarget[] {
+    let key = '';
+    for (const { output, plugin } of targets) key += `${output}\n${plugin}\n`;
+    let shared = this.known.get(key);
+    if (shared === undefined) {
+      shared = withoutOpen(targets);
+      this.known.set(key, shared);
+    }
+    return shared;
   }
 }

@@ -8,9 +8,10 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { encodePayload } from './chunk-codec.ts';
 import { encodeHead } from './frame.ts';
-import { syncDirectory } from './progress-log.ts';
 import { segmentName, SEGMENT_HEADER_BYTES, SegmentWriter } from './segment-file.ts';
+import { newSegment, placeBytes } from './stored-chunk.ts';
 import type { Place, Segment, StoredChunk } from './stored-chunk.ts';
+import { directorySynced } from './sync-directory.ts';
 
 /** How long a chunk may wait for being written: `now` if someone waits for it, `soon` if it exists nowhere else. */
 export type Urgency = 'now' | 'soon' | 'lazy';
@@ -37,6 +38,8 @@ export interface WriterOptions {
 
 /** Bytes that are written with one call. */
 const GROUP_BYTES = 4 * 1024 * 1024;
+/** What a record takes beside its bytes. */
+const ROW_BYTES = 24;
 const SYNC_MS = 1000;
 const RETRY_MS = 1000;
 
@@ -54,6 +57,8 @@ export class Writer {
   /** When what waits is to be durable, monotonic milliseconds. */
   private dueAt = Number.POSITIVE_INFINITY;
   private closed = false;
+  /** Where a group is put together, so that it is one write; kept for the next. */
+  private memory = Buffer.alloc(0);
 
   constructor(options: WriterOptions) {
     this.options = options;
@@ -81,6 +86,7 @@ export class Writer {
   /** Resolves when everything is durable or gone; false when the disk does not take it. */
   async flush(): Promise<boolean> {
     while (this.waiting.length + this.unsynced.length > 0) {
+      if (this.closed) return false;
       await (this.running ?? this.start());
       if (this.failing) return false;
     }
@@ -94,6 +100,7 @@ export class Writer {
     clearTimeout(this.timer);
     await this.running;
     await this.seal().catch(() => undefined);
+    this.memory = Buffer.alloc(0);
   }
 
   private due(ms: number): void {
@@ -134,9 +141,15 @@ export class Writer {
         this.options.onState(undefined);
       }
     } catch (error) {
-      this.failing = true;
-      this.options.onState(error);
+      this.fail(error);
+      // What is in the file can become durable though nothing more fits.
+      await this.syncActive().catch((failure: unknown) => this.fail(failure));
     }
+  }
+
+  private fail(error: unknown): void {
+    this.failing = true;
+    this.options.onState(error);
   }
 
   /** What is written with one call: chunks that some output still needs. */
@@ -150,7 +163,7 @@ export class Writer {
       if (stored.settled) this.abandon(stored);
       else {
         group.push(stored);
-        bytes += stored.description.bytes;
+        bytes += stored.description.bytes + ROW_BYTES * stored.description.records;
       }
     }
     this.waiting.splice(0, taken);
@@ -162,28 +175,46 @@ export class Writer {
     stored.chunk = undefined;
   }
 
-  private async write(group: readonly StoredChunk[]): Promise<void> {
+  private async write(taken: readonly StoredChunk[]): Promise<void> {
+    let group = taken;
     try {
       const { segment, writer } = await this.segment();
+      // What was settled meanwhile may have given its memory back. From here to the copy nothing else runs.
+      group = taken.filter((stored) => {
+        if (stored.settled) this.abandon(stored);
+        return !stored.settled;
+      });
       const parts: Buffer[] = [];
       const places: Place[] = [];
       let offset = writer.size;
       for (const stored of group) {
         const { place, buffers } = this.encode(stored, segment, offset);
-        parts.push(...buffers);
+        for (const buffer of buffers) parts.push(buffer);
         places.push(place);
-        offset += place.headBytes + place.payloadBytes;
+        offset += placeBytes(place);
       }
-      await writer.append(parts);
+      // The copy lets go of the chunks' memory: it is given back as soon as every output has everything, written or not.
+      await writer.append(this.gather(parts, offset - writer.size));
       segment.size = writer.size;
       for (const [index, stored] of group.entries()) {
         this.options.onPlaced(stored, places[index] as Place);
         this.unsynced.push(stored);
       }
     } catch (error) {
-      this.waiting.unshift(...group);
+      this.waiting = [...group, ...this.waiting];
       throw error;
     }
+  }
+
+  private gather(parts: readonly Buffer[], bytes: number): Buffer {
+    let memory = this.memory;
+    if (memory.length < bytes) {
+      memory = Buffer.allocUnsafeSlow(Math.max(bytes, Math.min(2 * memory.length, GROUP_BYTES)));
+      if (bytes <= 2 * GROUP_BYTES) this.memory = memory;
+    }
+    let at = 0;
+    for (const part of parts) at += part.copy(memory, at);
+    return memory.subarray(0, bytes);
   }
 
   private encode(stored: StoredChunk, segment: Segment, offset: number): { place: Place; buffers: Buffer[] } {
@@ -215,33 +246,35 @@ export class Writer {
       await this.syncActive();
       await this.seal();
     }
-    if (this.active === undefined) {
-      const number = this.nextNumber++;
-      const file = join(this.options.directory, segmentName(number));
-      const writer = await SegmentWriter.create(file);
-      syncDirectory(this.options.directory);
-      const segment: Segment = {
-        number,
-        file,
-        size: SEGMENT_HEADER_BYTES,
-        living: new Set(),
-        livingBytes: 0,
-        settled: [],
-        sealed: false,
-      };
-      this.active = { segment, writer };
-      this.options.onSegment(segment);
-    }
+    this.active ??= await this.begin();
     return this.active;
+  }
+
+  private async begin(): Promise<{ segment: Segment; writer: SegmentWriter }> {
+    const number = this.nextNumber++;
+    const file = join(this.options.directory, segmentName(number));
+    const writer = await SegmentWriter.create(file);
+    try {
+      await directorySynced(this.options.directory);
+    } catch (error) {
+      await writer.discard().catch(() => undefined);
+      throw error;
+    }
+    const segment = newSegment(number, file, SEGMENT_HEADER_BYTES);
+    this.options.onSegment(segment);
+    return { segment, writer };
   }
 
   private async seal(): Promise<void> {
     const { active } = this;
     if (active === undefined) return;
     this.active = undefined;
-    await active.writer.close();
-    active.segment.sealed = true;
-    this.options.onSealed(active.segment);
+    try {
+      await active.writer.close();
+    } finally {
+      active.segment.sealed = true;
+      this.options.onSealed(active.segment);
+    }
   }
 
   private async syncActive(): Promise<void> {
@@ -252,7 +285,7 @@ export class Writer {
     } catch (error) {
       // The kernel may have dropped the dirty pages and forgotten the error: nothing of this file can be assumed.
       this.unsynced = [];
-      this.waiting.unshift(...group);
+      this.waiting = [...group, ...this.waiting];
       await this.seal().catch(() => undefined);
       throw error;
     }

@@ -83,6 +83,7 @@ export function inputContext(parsers: readonly Parser[] = []): TestInputContext 
       return parser;
     },
     reserve: () => ({ release: () => {} }),
+    secure: async () => false,
     drop(reason) {
       throw new Error(`Nothing should be dropped: ${reason}.`);
     },

@@ -1,0 +1,90 @@
+/** Takes the records of one request in: a batch per tag, in order, with the time of arrival where an event has none of its own. */
+import { Batch } from '../../../src/plugin.ts';
+import type { Accessor, LogRecord } from '../../../src/plugin.ts';
+import { Refusal } from './refusal.ts';
+import { checkTag } from './tag.ts';
+
+/** A batch has its price, however few records are in it. */
+const MAX_TAGS = 1000;
+
+/** Where a record's tag is looked for. */
+export interface TagKey {
+  /** As configured, for messages. */
+  text: string;
+  read: Accessor;
+}
+
+/** A key that every record gets, with the text of its member: `"key":"value"`. */
+export interface AddedKey {
+  key: string;
+  value: string;
+  member: string;
+}
+
+export class RequestBatches {
+  readonly byTag = new Map<string, Batch>();
+  private readonly tag: string;
+  private readonly tagKey: TagKey | undefined;
+  private readonly added: AddedKey | undefined;
+  private readonly seconds: number;
+  private readonly nanos: number;
+  private last: Batch | undefined;
+
+  constructor(options: {
+    /** Tag of records without one of their own. */
+    tag: string;
+    tagKey: TagKey | undefined;
+    added: AddedKey | undefined;
+    /** Unix milliseconds. */
+    now: number;
+  }) {
+    this.tag = options.tag;
+    this.tagKey = options.tagKey;
+    this.added = options.added;
+    this.seconds = Math.floor(options.now / 1000);
+    this.nanos = (options.now % 1000) * 1e6;
+  }
+
+  /** A record that came without time. `text` is its JSON on one line where that is known. */
+  take(record: LogRecord, text: string | undefined): void {
+    this.takeEvent(record, text, this.seconds, this.nanos, undefined);
+  }
+
+  /** A record with its time and metadata. */
+  takeEvent(
+    record: LogRecord,
+    text: string | undefined,
+    seconds: number,
+    nanos: number,
+    metadata: LogRecord | undefined,
+  ): void {
+    const batch =
+      this.tagKey === undefined ? (this.last ??= this.batchOf(this.tag)) : this.batchFor(record, this.tagKey);
+    batch.push(record, text, seconds, nanos);
+    const { added } = this;
+    if (added !== undefined) batch.set(batch.length - 1, added.key, added.value, added.member);
+    if (metadata !== undefined) batch.metadata ??= Array.from({ length: batch.length - 1 }, () => undefined);
+    batch.metadata?.push(metadata);
+  }
+
+  private batchFor(record: LogRecord, { text, read }: TagKey): Batch {
+    const found = read(record);
+    if (typeof found !== 'string' || found === '') return this.batchOf(this.tag);
+    checkTag(found, text);
+    return this.batchOf(found);
+  }
+
+  private batchOf(tag: string): Batch {
+    let batch = this.byTag.get(tag);
+    if (batch === undefined) {
+      if (this.byTag.size === MAX_TAGS)
+        throw new Refusal(
+          400,
+          `The records of the body have more than ${MAX_TAGS} tags: send less at a time.`,
+        );
+      batch = new Batch();
+      this.byTag.set(tag, batch);
+    }
+    return batch;
+  }
+}

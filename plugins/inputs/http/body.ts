@@ -1,0 +1,161 @@
+/**
+ * Reads a request's body, decompressed, within limits: its size, the room in the input's memory, and the time without data. Room is
+ * taken before bytes are kept, and a decompressor's output is counted while it comes.
+ */
+import type { IncomingMessage } from 'node:http';
+import { constants, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
+import type { Transform } from 'node:stream';
+import type { InputContext, Reservation } from '../../../src/plugin.ts';
+import { Refusal } from './refusal.ts';
+
+/** What is set aside at a time for a body whose length is not known. Bytes. */
+const STEP = 64 * 1024;
+
+/** A window that RFC 8878 asks decoders to have; more is memory that a few bytes would allocate. Base-2 logarithm of bytes. */
+const ZSTD_WINDOW_LOG = 23;
+
+const DECOMPRESSORS: ReadonlyMap<string, () => Transform> = new Map<string, () => Transform>([
+  ['gzip', createGunzip],
+  ['x-gzip', createGunzip],
+  ['deflate', createInflate],
+  ['zstd', () => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG } })],
+]);
+
+/** The room that one request has in the input's memory. */
+export class Room {
+  private readonly reserve: InputContext['reserve'];
+  private readonly reservations: Reservation[] = [];
+  private bytes = 0;
+
+  constructor(reserve: InputContext['reserve']) {
+    this.reserve = reserve;
+  }
+
+  /** Makes sure of so many bytes in all, in steps. Throws {@link Refusal} when there is no room. */
+  ensure(total: number, step: number = STEP): void {
+    if (total <= this.bytes) return;
+    const more = Math.max(total - this.bytes, step);
+    const reservation = this.reserve(more);
+    if (reservation === undefined)
+      throw new Refusal(429, 'There is no room for this body: send it again later.');
+    this.reservations.push(reservation);
+    this.bytes += more;
+  }
+
+  /** Gives all of it back. */
+  release(): void {
+    for (const reservation of this.reservations) reservation.release();
+    this.reservations.length = 0;
+    this.bytes = 0;
+  }
+}
+
+export interface BodyLimits {
+  /** Bytes of a body, before and after decompression. */
+  maxBytes: number;
+  /** Time without data after which a body is given up. Milliseconds. */
+  idleMs: number;
+}
+
+/** Checks what the headers say and takes room for it. To be called before the body is asked for. Throws {@link Refusal}. */
+export function admitBody(request: IncomingMessage, room: Room, { maxBytes }: BodyLimits): void {
+  encodingOf(request);
+  const length = Number(request.headers['content-length'] ?? 0);
+  if (length > maxBytes) throw tooLarge(maxBytes);
+  room.ensure(length, 0);
+}
+
+/**
+ * Reads an admitted body. Rejects with {@link Refusal}, status 0 when the sender went away, or when `signal` says that the request
+ * is answered already: its stream does not say how it ends from then on.
+ */
+export function readBody(
+  request: IncomingMessage,
+  room: Room,
+  limits: BodyLimits,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const { maxBytes, idleMs } = limits;
+    const decompressor = DECOMPRESSORS.get(encodingOf(request))?.();
+    const pieces: Buffer[] = [];
+    let received = 0;
+    let kept = 0;
+    const finish = (error: Refusal | undefined): void => {
+      request.socket.setTimeout(0);
+      request.off('timeout', onIdle);
+      request.off('data', onReceived);
+      request.off('close', onClose);
+      signal.removeEventListener('abort', onAbort);
+      if (decompressor !== undefined) {
+        request.unpipe(decompressor);
+        decompressor.destroy();
+      }
+      if (error === undefined)
+        resolve(pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces, kept));
+      else reject(error);
+    };
+    const count = (): void => {
+      if (received > maxBytes || kept > maxBytes) throw tooLarge(maxBytes);
+      room.ensure(decompressor === undefined ? kept : received + kept);
+    };
+    const guarded = (step: () => void): void => {
+      try {
+        step();
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        finish(error);
+      }
+    };
+    const onReceived = (piece: Buffer): void =>
+      guarded(() => {
+        received += piece.length;
+        if (decompressor === undefined) keep(piece);
+        else count();
+      });
+    const keep = (piece: Buffer): void => {
+      kept += piece.length;
+      count();
+      pieces.push(piece);
+    };
+    const onIdle = (): void => finish(new Refusal(408, 'The body did not go on in time.'));
+    // Comes behind a whole body too, and then maybe before its decompressor is done.
+    const onClose = (): void => {
+      if (!request.complete) finish(new Refusal(0, 'The connection was closed within the body.'));
+    };
+
+    request.socket.setTimeout(idleMs);
+    const onAbort = (): void => finish(new Refusal(0, 'The request is answered already.'));
+    signal.addEventListener('abort', onAbort);
+    // Not on the socket: without a listener here the server would cut the connection.
+    request.once('timeout', onIdle);
+    request.on('data', onReceived);
+    request.once('close', onClose);
+    if (decompressor === undefined) {
+      request.once('end', () => finish(undefined));
+      return;
+    }
+    decompressor.on('data', (piece: Buffer) => guarded(() => keep(piece)));
+    decompressor.once('end', () => finish(undefined));
+    decompressor.once('error', () =>
+      finish(
+        new Refusal(
+          400,
+          'The body cannot be decompressed: it is not what its Content-Encoding says, or not whole.',
+        ),
+      ),
+    );
+    request.pipe(decompressor);
+  });
+}
+
+function tooLarge(maxBytes: number): Refusal {
+  return new Refusal(413, `The body is larger than buffer_max_size, ${maxBytes} bytes: send less at a time.`);
+}
+
+/** The body's encoding, known. Throws {@link Refusal}. */
+function encodingOf({ headers }: IncomingMessage): string {
+  const encoding = (headers['content-encoding'] ?? '').trim().toLowerCase();
+  if (encoding === '' || encoding === 'identity' || DECOMPRESSORS.has(encoding)) return encoding;
+  throw new Refusal(415, 'This Content-Encoding is not taken: gzip, deflate and zstd are.');
+}

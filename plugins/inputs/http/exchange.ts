@@ -1,0 +1,123 @@
+/**
+ * A request and its answer: `reading` until its records are with the pipeline, then `waiting` for its receipt, then `answered`. It is
+ * answered once, whoever comes first.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { InputContext } from '../../../src/plugin.ts';
+import type { Refusal } from './refusal.ts';
+import type { RequestMetrics } from './request-metrics.ts';
+import type { HttpInputSettings } from './settings.ts';
+
+/** `Retry-After` of refusals that time heals. Seconds. */
+const RETRY_AFTER = '1';
+
+export interface ExchangeOptions {
+  /** The client waits for a word before it sends the body. */
+  expectsContinue: boolean;
+  settings: HttpInputSettings;
+  metrics: RequestMetrics;
+  log: InputContext['log'];
+}
+
+export class Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  state: 'reading' | 'waiting' | 'answered' = 'reading';
+  private readonly options: ExchangeOptions;
+  private readonly aborter = new AbortController();
+  private expectsContinue: boolean;
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(request: IncomingMessage, response: ServerResponse, options: ExchangeOptions) {
+    this.request = request;
+    this.response = response;
+    this.options = options;
+    this.expectsContinue = options.expectsContinue;
+    if (!options.settings.keepAlive) this.isLast();
+    // What breaks closes too, and that is seen.
+    request.on('error', () => {});
+    response.on('error', () => {});
+  }
+
+  /** Aborted when the request is answered before its body is there. */
+  get answered(): AbortSignal {
+    return this.aborter.signal;
+  }
+
+  /** The connection is closed behind the answer. */
+  isLast(): void {
+    if (!this.response.headersSent) this.response.shouldKeepAlive = false;
+  }
+
+  /** Lets a client send its body that asked whether it may. */
+  askForBody(): void {
+    if (this.expectsContinue) this.response.writeContinue();
+    this.expectsContinue = false;
+  }
+
+  /** Calls `act` when there is no answer after that time. */
+  after(milliseconds: number, act: () => void): void {
+    if (this.state !== 'answered') this.timer = setTimeout(act, milliseconds);
+  }
+
+  succeed(): void {
+    if (this.state === 'answered') return;
+    const { successCode, successHeaders } = this.options.settings;
+    for (const [name, value] of successHeaders) this.response.appendHeader(name, value);
+    this.send(successCode, '');
+  }
+
+  refuse({ status, message }: Refusal): void {
+    if (this.state === 'answered') return;
+    const { request, response } = this;
+    if (status === 0) {
+      request.destroy();
+      return;
+    }
+    this.options.log.warn(
+      { status, reason: message, peer: request.socket.remoteAddress },
+      'A request was not taken',
+    );
+    if (status === 429 || status === 503) response.setHeader('retry-after', RETRY_AFTER);
+    // Whether its body comes nevertheless is not known; and a request that broke off has no end.
+    if (this.expectsContinue || status === 408) this.isLast();
+    this.send(status, `${JSON.stringify({ error: message })}\n`);
+    if (!request.complete) this.discardBody();
+  }
+
+  /** Answers with JSON, or with nothing. */
+  send(status: number, body: string): void {
+    const { response } = this;
+    this.end();
+    if (body !== '') response.setHeader('content-type', 'application/json');
+    if (status !== 204) response.setHeader('content-length', Buffer.byteLength(body));
+    response.writeHead(status);
+    response.end(body);
+    this.options.metrics.answered(status);
+  }
+
+  /** The response is over: sent, or its connection is gone. */
+  closed(): void {
+    if (this.state === 'answered') return;
+    this.end();
+    this.options.metrics.aborted();
+  }
+
+  private end(): void {
+    clearTimeout(this.timer);
+    const wasReading = this.state === 'reading';
+    this.state = 'answered';
+    if (wasReading) this.aborter.abort();
+  }
+
+  /** Reads over the rest of a body, so that its sender comes to read the answer: a reset would destroy that. */
+  private discardBody(): void {
+    const { request } = this;
+    let left = this.options.settings.maxBodyBytes;
+    request.on('data', (piece: Buffer) => {
+      left -= piece.length;
+      if (left < 0) request.socket.destroy();
+    });
+    request.resume();
+  }
+}

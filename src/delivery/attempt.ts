@@ -1,0 +1,61 @@
+/** One call of an output's `deliver`, bounded in time: one that does not come back must not hold its records for ever. */
+import type { Slice } from '../event/chunk.ts';
+import { RetryableError } from '../event/outcome.ts';
+import type { Outcome } from '../event/outcome.ts';
+import type { Output } from '../plugin.ts';
+import type { Flight } from './flight.ts';
+
+/** What an output gets to come back after it was told to give up. Milliseconds. */
+const ABANDON_MS = 5000;
+
+/** The output did not even come back when it was told to: it may still be reading the records. */
+export class AbandonedError extends RetryableError {
+  override name = 'AbandonedError';
+}
+
+export class Attempt {
+  /** Flights of the parcels that it carries, one for each. */
+  readonly flights: readonly Flight[];
+  /** Monotonic milliseconds. */
+  readonly startedAt = performance.now();
+  private readonly controller = new AbortController();
+  private timer: NodeJS.Timeout | undefined;
+  /** {@link abort} was called. */
+  aborted = false;
+
+  constructor(flights: readonly Flight[]) {
+    this.flights = flights;
+  }
+
+  /** Delivers; throws what the output throws, and RetryableError when the time is over. */
+  async deliver(output: Output, slices: readonly Slice[], timeoutMs: number): Promise<Outcome> {
+    let abandon: (error: Error) => void = () => undefined;
+    const abandoned = new Promise<never>((_resolve, reject) => {
+      abandon = reject;
+    });
+    const timeout = new RetryableError(`no answer within ${Math.round(timeoutMs / 1000)} s`);
+    this.timer = setTimeout(() => {
+      this.controller.abort(timeout);
+      this.timer = setTimeout(
+        () => abandon(new AbandonedError(`${timeout.message}, and it does not give up`)),
+        ABANDON_MS,
+      );
+    }, timeoutMs);
+    try {
+      // The call itself may throw before it returns a promise: a plugin need not be an async function.
+      return await Promise.race([output.deliver(slices, this.controller.signal), abandoned]);
+    } catch (error) {
+      if (this.controller.signal.aborted && !this.aborted && !(error instanceof RetryableError))
+        throw timeout;
+      throw error;
+    } finally {
+      clearTimeout(this.timer);
+    }
+  }
+
+  /** Tells the output to give up: the agent stops. */
+  abort(): void {
+    this.aborted = true;
+    this.controller.abort(new Error('The agent stops.'));
+  }
+}

@@ -1,0 +1,436 @@
+/**
+ * The buffer of a pipeline (DELIVERY.md, rules 11 to 17): keeps account of the chunks that queues hold, and moves them between memory
+ * and disk.
+ *
+ *   filesystem inputs      every chunk goes to disk, lazily: what all outputs have before a second is over is never written
+ *   an answer is awaited   the chunk goes to disk at once, and the answer after the sync
+ *   memory is short        chunks that only slow or dead outputs still need go to disk, and are read back in their order
+ *
+ * Memory is short at half the limit, so that an output that does well is not held up by one that does not. Where every output is stuck
+ * and the source can be read again, nothing is moved: the input waits.
+ */
+import type { DiskStore, Refusal, StoredChunk, Urgency } from '../buffer/disk/store.ts';
+import type { InputAccount, MemoryBuffer } from '../buffer/memory.ts';
+import type { Flight } from '../delivery/flight.ts';
+import { HeldChunk, ID_STEP } from '../delivery/held-chunk.ts';
+import type { DiskCopy, Keeper } from '../delivery/held-chunk.ts';
+import type { Parcel } from '../delivery/parcel.ts';
+import type { OutputQueue } from '../delivery/queue.ts';
+import type { WhenSafe } from '../delivery/undeliverable.ts';
+import type { Chunk } from '../event/chunk.ts';
+import type { Receipt } from '../event/receipt.ts';
+import type { Source } from '../event/source.ts';
+import type { Logger } from '../telemetry/log.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+
+/** How an output's queue stands to the disk. */
+export interface BufferedOutput {
+  queue: OutputQueue;
+  /** Name of the plugin. */
+  plugin: string;
+  /** Bytes that may wait on disk for it; Infinity without a limit. */
+  diskLimit: number;
+  whenFull: 'block' | 'drop_oldest';
+}
+
+/** What the configuration says of the disk. */
+export interface DiskLimits {
+  /** False: nothing goes to disk because memory is short. */
+  overflow: boolean;
+  /** Bytes. */
+  overflowLimit: number;
+  /** Bytes that stay free on the volume, or a share of it. */
+  minFree: { bytes: number } | { share: number };
+  /** Chunks of filesystem inputs in memory. */
+  maxChunksUp: number;
+  /** Bytes of chunks that are read back. */
+  backlogMemory: number;
+}
+
+export interface ChunkBufferOptions {
+  memory: MemoryBuffer;
+  log: Logger;
+  metrics: Metrics;
+  /** Opens the disk; undefined where there is no place for it. */
+  open: (() => DiskStore) | undefined;
+  limits: () => DiskLimits;
+  outputs: () => readonly BufferedOutput[];
+  /** The account of an input. */
+  account: (input: string) => InputAccount | undefined;
+}
+
+/** What an input wants for its chunks. */
+export interface Wish {
+  filesystem: boolean;
+  receipt: Receipt | undefined;
+}
+
+/** A queue with less than this waiting is not what memory is short of. Share of the limit. */
+const HUNGRY_SHARE = 0.25;
+/** Memory is short from here on, share of the limit. */
+const SHORT_SHARE = 0.5;
+/** Between two looks at what could go. Milliseconds. */
+const LOOK_MS = 20;
+
+export class ChunkBuffer implements Keeper {
+  private readonly options: ChunkBufferOptions;
+  private disk: DiskStore | undefined;
+  private nextId = Date.now() * 1000;
+  /** All chunks that some queue has. */
+  private readonly chunks = new Map<number, HeldChunk>();
+  /** Those that are in memory, in the order in which they came there. */
+  private readonly up = new Set<HeldChunk>();
+  /** Those that should be on disk and are not yet. */
+  private readonly wanting = new Set<HeldChunk>();
+  private lookedAt = Number.NEGATIVE_INFINITY;
+  private refusal: Refusal | 'output_limit' | undefined;
+  private cannotOpen = false;
+
+  constructor(options: ChunkBufferOptions) {
+    this.options = options;
+    options.metrics.gauge(
+      'tailrace_storage_full',
+      '1 while the disk buffer takes nothing more, by reason: what should go there stays in memory, and inputs wait.',
+      (family) => {
+        for (const reason of ['limit', 'output_limit', 'min_free', 'failing']) {
+          family.labels({ reason }).value = this.refusal === reason ? 1 : 0;
+        }
+      },
+    );
+  }
+
+  /** Opens the disk now. Throws BufferVersionError, and what the file system throws. */
+  openDisk(): DiskStore | undefined {
+    if (this.disk !== undefined || this.options.open === undefined) return this.disk;
+    this.disk = this.options.open();
+    this.disk.onRoom = () => this.storeWanting();
+    this.nextId = Math.max(this.nextId, this.disk.takeId());
+    return this.disk;
+  }
+
+  /** The disk, opened when it is first needed; undefined where there is none. */
+  private diskNow(): DiskStore | undefined {
+    try {
+      return this.openDisk();
+    } catch (error) {
+      if (!this.cannotOpen) {
+        this.options.log.error(
+          { error },
+          'The disk buffer cannot be opened; chunks stay in memory, and inputs wait when it is full',
+        );
+      }
+      this.cannotOpen = true;
+      return undefined;
+    }
+  }
+
+  // ---------------------------------------------------------------- accounts
+
+  charge(held: HeldChunk, bytes: number): void {
+    const { memory, account } = this.options;
+    if (bytes > 0) this.up.add(held);
+    else this.up.delete(held);
+    if (held.readBack) {
+      memory.chargeBack(bytes);
+      return;
+    }
+    const own = account(held.facts.input);
+    if (own !== undefined) own.chunks += bytes > 0 ? 1 : -1;
+    if (bytes > 0) memory.charge(bytes, own);
+    else memory.release(-bytes, own);
+  }
+
+  gone(held: HeldChunk): void {
+    this.chunks.delete(held.id);
+    this.wanting.delete(held);
+  }
+
+  /** Takes a new chunk in; it is launched to its outputs next, then {@link settleIn} is called. */
+  hold(chunk: Chunk): HeldChunk {
+    this.nextId += ID_STEP;
+    const held = HeldChunk.ofMemory(this.nextId, chunk, this);
+    this.chunks.set(held.id, held);
+    return held;
+  }
+
+  /** The chunk is in all its queues: it goes where its input wants it, and what memory has no room for goes to disk. */
+  settleIn(held: HeldChunk, { filesystem, receipt }: Wish): void {
+    if (receipt !== undefined) {
+      receipt.hold();
+      held.onGivenUp = () => receipt.giveUp();
+      held.whenSafe(() => receipt.release());
+    }
+    if (filesystem) this.store(held, held.source === undefined ? 'soon' : 'lazy', false);
+    else if (receipt !== undefined && this.options.limits().overflow) this.store(held, 'now', true);
+    const { memory, limits } = this.options;
+    if (memory.used > memory.limit * SHORT_SHARE || (filesystem && this.up.size > limits().maxChunksUp)) {
+      this.relieve();
+    }
+  }
+
+  /** A chunk of its own for a flight's open records (rule 17). */
+  rest(flight: Flight): HeldChunk | undefined {
+    const id = flight.held.restId();
+    if (id === undefined) return undefined;
+    const rest = HeldChunk.ofMemory(id, flight.chunk.extract(flight.openRanges), this);
+    this.chunks.set(id, rest);
+    if (flight.held.copy !== undefined) {
+      // Its frame can only go when the rest has one.
+      queueMicrotask(() => this.store(rest, 'lazy', true));
+    }
+    return rest;
+  }
+
+  /** Whether so many bytes may be read back beside what is there. */
+  mayLoad(bytes: number): boolean {
+    const { memory, limits } = this.options;
+    return memory.back + bytes <= Math.min(limits().backlogMemory, memory.reserved);
+  }
+
+  // ---------------------------------------------------------------- to disk
+
+  /** Puts a chunk on disk; without room it stays in memory and is tried again. */
+  private store(held: HeldChunk, urgency: Urgency, overflow: boolean): boolean {
+    if (held.copy !== undefined || held.durable || held.flights.size === 0) return true;
+    const { chunk } = held;
+    if (chunk.ends.length !== chunk.length) return false;
+    const disk = this.diskNow();
+    if (disk === undefined) return false;
+    if (!this.makeRoom(held, disk, overflow)) {
+      if (!overflow || held.onGivenUp !== undefined) this.wanting.add(held);
+      return false;
+    }
+    this.wanting.delete(held);
+    const plugins = new Map(this.options.outputs().map(({ queue, plugin }) => [queue.stateName, plugin]));
+    const stored = disk.put(
+      chunk,
+      [...held.flights].map(({ output, openRanges, openRecords }) => ({
+        output,
+        plugin: plugins.get(output) ?? '',
+        ...(openRecords === chunk.length
+          ? {}
+          : { open: openRanges.map(([from, to]): [number, number] => [from, to]) }),
+      })),
+      { id: held.id, urgency, overflow, onDurable: () => held.becomeDurable() },
+    );
+    held.copy = copyOf(disk, stored);
+    return true;
+  }
+
+  /** Whether the disk takes a chunk; drops the oldest of an output where its option says so. */
+  private makeRoom(held: HeldChunk, disk: DiskStore, overflow: boolean): boolean {
+    const { bytes } = held.facts;
+    let refusal = this.refusalFor(held, disk, overflow);
+    if (refusal === 'limit' || refusal === 'output_limit') {
+      const names = new Set([...held.flights].map(({ output }) => output));
+      const droppers = this.options
+        .outputs()
+        .filter(({ queue, whenFull }) => whenFull === 'drop_oldest' && names.has(queue.stateName))
+        .toSorted((a, b) => disk.bytesFor(b.queue.stateName) - disk.bytesFor(a.queue.stateName));
+      for (const { queue, diskLimit } of droppers) {
+        const over = disk.bytesFor(queue.stateName) + bytes - diskLimit;
+        if (refusal === 'limit' || over > 0) queue.dropOldest(Math.max(bytes, over));
+      }
+      if (droppers.length > 0) refusal = this.refusalFor(held, disk, overflow);
+    }
+    if (refusal !== this.refusal) this.announce(refusal, disk);
+    return refusal === undefined;
+  }
+
+  private refusalFor(held: HeldChunk, disk: DiskStore, overflow: boolean): ChunkBuffer['refusal'] {
+    const { limits, outputs } = this.options;
+    const { overflowLimit, minFree } = limits();
+    const { bytes } = held.facts;
+    if (disk.isFailing) return 'failing';
+    const free = disk.freeSpace();
+    if ('share' in minFree ? free.share < minFree.share : free.bytes < minFree.bytes) return 'min_free';
+    if (overflow && disk.overflowBytes + bytes > overflowLimit) return 'limit';
+    const names = new Set([...held.flights].map(({ output }) => output));
+    for (const { queue, diskLimit } of outputs()) {
+      if (names.has(queue.stateName) && disk.bytesFor(queue.stateName) + bytes > diskLimit)
+        return 'output_limit';
+    }
+    return undefined;
+  }
+
+  private announce(refusal: ChunkBuffer['refusal'], disk: DiskStore): void {
+    const { log } = this.options;
+    this.refusal = refusal;
+    if (refusal === undefined) log.info({}, 'The disk buffer has room again');
+    else if (refusal !== 'failing')
+      log.warn({ reason: refusal, directory: disk.directory, bytes: disk.livingBytes }, FULL[refusal]);
+  }
+
+  /** Tries again what found no room. */
+  private storeWanting(): void {
+    for (const held of [...this.wanting]) this.store(held, 'now', held.onGivenUp !== undefined);
+  }
+
+  /** Memory is short, or somebody waits for it: chunks go to disk that only slow or dead outputs still need. */
+  relieve(): void {
+    const now = performance.now();
+    if (now - this.lookedAt < LOOK_MS) return;
+    this.lookedAt = now;
+    const { memory, limits, outputs } = this.options;
+    if (this.options.open === undefined) return;
+    const { overflow, maxChunksUp } = limits();
+    const hungry = new Set(
+      outputs()
+        .filter(({ queue }) => queue.isHungry(memory.limit * HUNGRY_SHARE))
+        .map(({ queue }) => queue.stateName),
+    );
+    let excess = memory.used - (memory.limit * SHORT_SHARE) / 2;
+    let tooMany = this.up.size - maxChunksUp;
+    const evicted = new Set<HeldChunk>();
+    // The newest are needed last.
+    for (const held of [...this.up].toReversed()) {
+      if (excess <= 0 && tooMany <= 0) break;
+      if ([...held.flights].some(({ output }) => hungry.has(output))) continue;
+      if (!held.durable && !held.isStoring) {
+        // It is read again when there is room (rule 16).
+        if (!overflow || (hungry.size === 0 && held.source !== undefined)) continue;
+        if (!this.store(held, 'now', true)) break;
+      }
+      evicted.add(held);
+      excess -= held.cost;
+      tooMany--;
+    }
+    if (evicted.size === 0) return;
+    this.disk?.hasten('now');
+    for (const { queue } of outputs()) queue.evict(evicted);
+  }
+
+  /** An attempt is over: if an input waits, it may be helped now. */
+  afterAttempt(): void {
+    if (this.options.memory.isWaitedFor) this.relieve();
+  }
+
+  /** Moves what was read of a source and is not safe to disk. True when all of it is durable or settled. */
+  async secure(source: Source): Promise<boolean> {
+    const chunks = [...this.up].filter((held) => held.source === source && !held.durable);
+    for (const held of chunks) if (!this.store(held, 'now', true)) return source.settled;
+    await this.disk?.flush();
+    return source.settled;
+  }
+
+  /** At a stop: what cannot be read again goes to disk. Resolves when it is there, or cannot be. */
+  async spool(): Promise<void> {
+    for (const held of [...this.up])
+      if (held.source === undefined && !held.durable) this.store(held, 'now', true);
+    await this.disk?.flush();
+  }
+
+  // ---------------------------------------------------------------- from disk
+
+  /** Hands what is on disk for an output to its queue. */
+  recover(queue: OutputQueue, recovered: (input: string, records: number) => void): void {
+    const { disk } = this;
+    if (disk === undefined) return;
+    const found: { held: HeldChunk; records: readonly [number, number][] }[] = [];
+    for (const stored of disk.all()) {
+      const records = stored.openFor(queue.stateName);
+      if (records.length === 0) continue;
+      let held = this.chunks.get(stored.id);
+      if (held !== undefined && [...held.flights].some(({ output }) => output === queue.stateName)) continue;
+      if (held === undefined) {
+        const { tag, input, records: count, bytes, arrived } = stored.description;
+        const arrivedAt = performance.now() - Math.max(0, Date.now() - arrived);
+        held = HeldChunk.ofDisk(
+          stored.id,
+          { tag, input, records: count, bytes, arrivedAt },
+          copyOf(disk, stored),
+          this,
+        );
+        this.chunks.set(stored.id, held);
+        recovered(input, count);
+      }
+      found.push({ held, records });
+    }
+    queue.recover(found);
+  }
+
+  /** Names of outputs that have something on disk, with the plugin that they were of. */
+  storedOutputs(): Map<string, string> {
+    const names = new Map<string, string>();
+    for (const { description } of this.disk?.all() ?? []) {
+      for (const { output, plugin } of description.targets) names.set(output, plugin);
+    }
+    return names;
+  }
+
+  /** What is on disk for outputs goes to others. */
+  rename(names: ReadonlyMap<string, string>): void {
+    if (names.size > 0) this.disk?.rename(names);
+  }
+
+  /** Records on disk for outputs that are not there, by output. */
+  orphans(present: ReadonlyMap<string, string>): Map<string, number> {
+    const records = new Map<string, number>();
+    for (const stored of this.disk?.all() ?? []) {
+      for (const output of stored.outputs()) {
+        if (present.has(output)) continue;
+        const open = stored.openFor(output).reduce((sum, [from, to]) => sum + to - from, 0);
+        records.set(output, (records.get(output) ?? 0) + open);
+      }
+    }
+    return records;
+  }
+
+  /** Hands records to another output's queue, in chunks of their own. Calls back when they are safe there. */
+  handOver(parcels: readonly Parcel[], queue: OutputQueue): WhenSafe {
+    const made = parcels.map(({ flight, from, to }) => {
+      const held = this.hold(flight.chunk.extract([[from, to]]).detach());
+      queue.enqueue(held, [[0, to - from]]);
+      if (this.options.limits().overflow) this.store(held, 'soon', true);
+      return held;
+    });
+    return (callback) => {
+      let open = made.length;
+      for (const held of made) {
+        held.whenSafe(() => {
+          open--;
+          if (open === 0) callback();
+        });
+      }
+    };
+  }
+
+  // ---------------------------------------------------------------- life
+
+  /** Why nothing more goes to disk, a sentence; undefined while it does. */
+  get problem(): string | undefined {
+    if (this.disk?.isFailing === true)
+      return 'The disk buffer cannot be written: what it should take stays in memory.';
+    return this.refusal === undefined || this.refusal === 'failing' ? undefined : `${FULL[this.refusal]}.`;
+  }
+
+  writeProgress(): void {
+    this.disk?.writeProgress();
+  }
+
+  /** Once a second. */
+  async tick(): Promise<void> {
+    if (this.wanting.size > 0) this.storeWanting();
+    await this.disk?.tick();
+  }
+
+  async close(): Promise<void> {
+    await this.disk?.close();
+  }
+}
+
+const FULL = {
+  limit:
+    'The disk buffer is full (storage.overflow.limit): chunks stay in memory, and inputs wait when that is full',
+  output_limit:
+    'An output has as much on disk as it may (storage.total_limit_size): its chunks stay in memory, and inputs wait when that is full',
+  min_free:
+    'The volume of the disk buffer has too little space left (storage.overflow.min_free): chunks stay in memory, and inputs wait when that is full',
+} as const;
+
+function copyOf(disk: DiskStore, stored: StoredChunk): DiskCopy {
+  return {
+    settle: (output, from, to) => disk.settle(stored, output, from, to),
+    read: () => disk.read(stored),
+  };
+}
