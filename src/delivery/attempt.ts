@@ -3,6 +3,7 @@ import type { Slice } from '../event/chunk.ts';
 import { RetryableError } from '../event/outcome.ts';
 import type { Outcome } from '../event/outcome.ts';
 import type { Output } from '../plugin.ts';
+import { mainLoop } from '../telemetry/heartbeat.ts';
 import type { Flight } from './flight.ts';
 
 /** What an output gets to come back after it was told to give up. Milliseconds. */
@@ -27,8 +28,8 @@ export class Attempt {
     this.flights = flights;
   }
 
-  /** Delivers; throws what the output throws, and RetryableError when the time is over. */
-  async deliver(output: Output, slices: readonly Slice[], timeoutMs: number): Promise<Outcome> {
+  /** Delivers; throws what the output throws, and RetryableError when the time is over. `mark`: stage of the main loop. */
+  async deliver(output: Output, slices: readonly Slice[], timeoutMs: number, mark: number): Promise<Outcome> {
     let abandon: (error: Error) => void = () => undefined;
     const abandoned = new Promise<never>((_resolve, reject) => {
       abandon = reject;
@@ -43,13 +44,22 @@ export class Attempt {
     }, timeoutMs);
     try {
       // The call itself may throw before it returns a promise: a plugin need not be an async function.
-      return await Promise.race([output.deliver(slices, this.controller.signal), abandoned]);
+      return await Promise.race([this.call(output, slices, mark), abandoned]);
     } catch (error) {
       if (this.controller.signal.aborted && !this.aborted && !(error instanceof RetryableError))
         throw timeout;
       throw error;
     } finally {
       clearTimeout(this.timer);
+    }
+  }
+
+  private call(output: Output, slices: readonly Slice[], mark: number): Promise<Outcome> {
+    mainLoop.enter(mark);
+    try {
+      return output.deliver(slices, this.controller.signal);
+    } finally {
+      mainLoop.leave();
     }
   }
 

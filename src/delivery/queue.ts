@@ -9,6 +9,7 @@ import { RetryableError, SplitError } from '../event/outcome.ts';
 import type { Outcome, Rejection } from '../event/outcome.ts';
 import type { Range } from '../event/ranges.ts';
 import type { Output } from '../plugin.ts';
+import { mainLoop } from '../telemetry/heartbeat.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { AbandonedError, Attempt } from './attempt.ts';
 import { backoffMs } from './backoff.ts';
@@ -29,6 +30,8 @@ import { fits } from './outcome-check.ts';
 import type { Undeliverable, WhenSafe } from './undeliverable.ts';
 
 export interface QueueOptions {
+  /** Name of the output, for people. */
+  name: string;
   /** Name in the state: what the disk buffer knows the output by. */
   stateName: string;
   output: Output;
@@ -68,15 +71,15 @@ export interface QueueState {
   lastError: string | undefined;
   records: number;
   /** Bytes in memory. */
-  bytes?: number;
-  diskRecords?: number;
-  diskBytes?: number;
+  bytes: number;
+  diskRecords: number;
+  diskBytes: number;
   /** Monotonic milliseconds at which the oldest buffered record arrived; absent when there is none. */
-  oldestAt?: number | undefined;
+  oldestAt: number | undefined;
   /** Milliseconds until the next attempt; absent when none is waited for. */
-  nextAttemptInMs?: number | undefined;
+  nextAttemptInMs: number | undefined;
   /** Monotonic milliseconds at which the oldest attempt that is under way began. */
-  attemptSince?: number | undefined;
+  attemptSince: number | undefined;
 }
 
 /** An attempt that is under way for so long is no sign of life. Milliseconds. */
@@ -105,8 +108,12 @@ export class OutputQueue {
   private draining = false;
   private idleWaiters: (() => void)[] = [];
 
+  /** Of the main loop, while the output works. */
+  private readonly mark: number;
+
   constructor(options: QueueOptions) {
     this.options = options;
+    this.mark = mainLoop.stage(`output ${options.name}`);
     this.lanes = new Lanes(options.order);
   }
 
@@ -498,7 +505,7 @@ export class OutputQueue {
     for (const parcel of parcels) parcel.firstTriedAt ||= now;
     let outcome: Outcome;
     try {
-      outcome = await attempt.deliver(output, slices, attemptTimeoutMs);
+      outcome = await attempt.deliver(output, slices, attemptTimeoutMs, this.mark);
     } catch (error) {
       await this.failed(parcels, error, attempt, halving);
       return;

@@ -35,6 +35,7 @@ import type { ReloadResult } from './reload.ts';
 import { Router } from './router.ts';
 import { readiness, statusOf } from './status.ts';
 import type { AgentStatus, Readiness } from './status.ts';
+import { StuckWatch } from './stuck.ts';
 import { summarize } from './summary.ts';
 import type { LeftOver, StopSummary } from './summary.ts';
 
@@ -80,6 +81,7 @@ export class Agent {
   private readonly options: AgentOptions;
   private readonly state: StateStore | undefined;
   private bufferLock: DirectoryLock | undefined;
+  private readonly stuck: StuckWatch;
   private resolveDone: () => void = () => undefined;
   private startedAt = performance.now();
   private running = false;
@@ -96,6 +98,7 @@ export class Agent {
     this.definition = definition;
     this.log = log;
     this.metrics = metrics;
+    this.stuck = new StuckWatch(log);
     this.memory = new MemoryBuffer(definition.service.memoryLimit);
     this.memory.onPressure = () => this.relieve();
     this.state =
@@ -401,6 +404,7 @@ export class Agent {
   }
 
   private async tick(): Promise<void> {
+    this.stuck.look(this);
     this.state?.writeMarks();
     this.state?.sync();
     void this.buffer.tick();

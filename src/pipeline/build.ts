@@ -162,6 +162,7 @@ export async function buildOutput(
   const { service } = definition;
   const ledger = new OutputLedger(metrics, instance.name);
   return {
+    name: instance.name,
     stateName: instance.stateName,
     output,
     order: traits.order ?? 'tag',

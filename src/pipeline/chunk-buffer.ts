@@ -279,18 +279,29 @@ export class ChunkBuffer implements Keeper {
         .filter(({ queue }) => queue.isHungry(memory.limit * HUNGRY_SHARE))
         .map(({ queue }) => queue.stateName),
     );
+    const onDisk: HeldChunk[] = [];
+    const blocked = new Set<string>();
+    // The oldest first: were a later chunk of a tag on disk alone, a crash would turn them round, for the others are read again.
+    for (const held of this.up) {
+      const { tag } = held.facts;
+      if (blocked.has(tag)) continue;
+      if (!held.durable && !held.isStoring) {
+        // What nobody but the stuck need waits in its source, if it has one and all are stuck (rule 16).
+        const waits = hungry.size === 0 && held.source !== undefined;
+        const soon = [...held.flights].some(({ output }) => hungry.has(output));
+        if (soon || waits || !overflow || !this.store(held, 'now', true)) {
+          blocked.add(tag);
+          continue;
+        }
+      }
+      onDisk.push(held);
+    }
     let excess = memory.used - (memory.limit * SHORT_SHARE) / 2;
     let tooMany = this.up.size - maxChunksUp;
     const evicted = new Set<HeldChunk>();
     // The newest are needed last.
-    for (const held of [...this.up].toReversed()) {
+    for (const held of onDisk.toReversed()) {
       if (excess <= 0 && tooMany <= 0) break;
-      if ([...held.flights].some(({ output }) => hungry.has(output))) continue;
-      if (!held.durable && !held.isStoring) {
-        // It is read again when there is room (rule 16).
-        if (!overflow || (hungry.size === 0 && held.source !== undefined)) continue;
-        if (!this.store(held, 'now', true)) break;
-      }
       evicted.add(held);
       excess -= held.cost;
       tooMany--;

@@ -49,9 +49,9 @@ export interface ReplayCounts {
   /** Given to an output. */
   replayed: number;
   delivered: number;
-  /** Refused once more: dead letters again, with a new reason. */
+  /** Refused once more, or sent in vain up to the retry limit: dead letters again, with a new reason. */
   refused: number;
-  /** Not settled, or dropped by the retry limit: they stay where they are. */
+  /** Not settled, or dropped: they stay where they are. */
   kept: number;
   /** Meant for an output that is not in the configuration: they stay where they are. */
   homeless: number;

@@ -100,7 +100,7 @@ Pipeline:
   it('says which keys of Fluent Bit have no effect, and runs', async () => {
     const result = await loadText(`service:
   coro_stack_size: 24576
-  storage.path: /var/lib/buffer
+  storage.trim_files: on
 pipeline:
   inputs:
     - name: dummy

@@ -72,6 +72,7 @@ export class Destination {
   ) {
     this.ledger = new OutputLedger(this.metrics, 'out');
     this.options = {
+      name: 'out',
       stateName: 'out',
       output: {
         deliver: async (slices, signal) => {

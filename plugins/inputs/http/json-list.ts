@@ -37,9 +37,10 @@ export function splitList(text: string, take: (item: string) => void): void {
 
 /** By `indexOf`: most of a log record is inside of strings. */
 function closingQuote(text: string, opening: number): number {
-  for (let at = text.indexOf('"', opening + 1); ; at = text.indexOf('"', at + 1)) {
+  for (let at = text.indexOf('"', opening + 1); at !== -1; at = text.indexOf('"', at + 1)) {
     let before = at - 1;
     while (text.charCodeAt(before) === BACKSLASH) before--;
     if ((at - before) % 2 === 1) return at;
   }
+  return text.length;
 }

@@ -1,5 +1,5 @@
 /** What the tests of the disk buffer share: directories, chunks, and what is in a store. */
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test as base } from 'vitest';
@@ -36,13 +36,20 @@ export interface Rig {
   open: (options?: Partial<DiskStoreOptions>) => Opened;
 }
 
+/** Where a sync costs nothing: these tests are about what is in the files. */
+const MEMORY_FILES = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+
 export const test = base.extend<{ rig: Rig }>({
   // oxlint-disable-next-line no-empty-pattern
   rig: async ({}, use) => {
-    const root = mkdtempSync(join(tmpdir(), 'tailrace-disk-'));
+    const root = mkdtempSync(join(MEMORY_FILES, 'tailrace-disk-'));
     const opened: DiskStore[] = [];
     let directories = 0;
-    const fresh = (): string => join(root, String(directories++));
+    const fresh = (): string => {
+      const made = join(root, String(directories++));
+      mkdirSync(made);
+      return made;
+    };
     const directory = fresh();
     await use({
       directory,

@@ -1,12 +1,16 @@
 /** Damage of every kind: the buffer always opens, and nothing intact is lost (DELIVERY.md, rule 15). */
-import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { crc32 } from 'node:zlib';
 import { describe, expect } from 'vitest';
 import { BufferVersionError } from '../../../src/buffer/disk/store.ts';
 import type { StoredChunk } from '../../../src/buffer/disk/store.ts';
 import { contents, makeChunk, openStore, put, readAll, target, test } from './support.ts';
 import type { Opened, Rig } from './support.ts';
+
+/** One bit of each byte in the normal suite, all of them in the long one. */
+const BITS_PER_BYTE = process.env['TAILRACE_RUNS'] === undefined ? 1 : 8;
 
 interface Written {
   file: string;
@@ -54,17 +58,15 @@ async function opensAs(
   lost: (frame: { from: number; to: number }) => boolean,
   checksum = true,
 ): Promise<Opened & { found: Map<number, unknown> }> {
-  const { store: throwaway } = openStore({ directory: rig.fresh() });
-  const { directory } = throwaway;
-  await throwaway.close();
+  const directory = rig.fresh();
   writeFileSync(join(directory, written.file), segment);
   writeFileSync(join(directory, 'progress.log'), written.log);
   const opened = openStore({ directory, checksum });
   const found = await readAll(opened.store);
   for (const frame of written.frames) {
     const { id } = frame;
-    if (lost(frame)) expect(found.has(id), `frame at ${frame.from}`).toBe(false);
-    else expect(found.get(id), `frame at ${frame.from}`).toEqual(frame.contents);
+    const expected = lost(frame) ? undefined : frame.contents;
+    expect(isDeepStrictEqual(found.get(id), expected), `frame at ${frame.from}`).toBe(true);
   }
   for (const stored of opened.store.all())
     if (found.has(stored.id)) expect(stored.outputs()).toEqual(written.outputs.get(stored.id));
@@ -73,10 +75,9 @@ async function opensAs(
   const again = openStore({ directory, checksum });
   expect(await readAll(again.store)).toEqual(found);
   expect(again.counted('torn_bytes')).toBe(0);
-  const unreadable = opened.said.filter(({ fields }) => fields['reason'] === 'found at reading');
-  expect(unreadable).toEqual([]);
   expect(again.said.filter(({ level }) => level !== 'info')).toEqual([]);
   await again.store.close();
+  rmSync(directory, { recursive: true });
   return { ...opened, found };
 }
 
@@ -97,9 +98,10 @@ describe('a segment', () => {
 
   test('every bit flipped', async ({ rig }) => {
     const written = await writeSix(rig);
-    for (let at = 0; at < written.bytes.length; at++) {
-      const segment = Buffer.from(written.bytes);
-      segment[at] = (segment[at] as number) ^ (1 << at % 8);
+    const step = BITS_PER_BYTE === 8 ? 1 : 9;
+    for (let bit = 0; bit < written.bytes.length * 8; bit += step) {
+      const at = bit >> 3;
+      const segment = flipped(written.bytes, bit);
       const { counted, said } = await opensAs(rig, written, segment, ({ from, to }) => at >= from && at < to);
       expect(counted('torn_bytes') + counted('damaged_frames'), `byte ${at}`).toBeGreaterThan(0);
       const [first] = said;
@@ -185,10 +187,8 @@ describe('the progress log', () => {
     const written = await writeSix(rig);
     const [, , , , fifth] = written.frames;
     for (let at = 0; at < written.log.length; at++) {
-      for (const log of [written.log.subarray(0, at), flipped(written.log, at)]) {
-        const { store: throwaway } = openStore({ directory: rig.fresh() });
-        const { directory } = throwaway;
-        await throwaway.close();
+      for (const log of [written.log.subarray(0, at), flipped(written.log, at * 9)]) {
+        const directory = rig.fresh();
         writeFileSync(join(directory, written.file), written.bytes);
         writeFileSync(join(directory, 'progress.log'), log);
         const { store, said } = openStore({ directory });
@@ -204,14 +204,16 @@ describe('the progress log', () => {
         const again = openStore({ directory });
         expect(again.said).toEqual([]);
         await again.store.close();
+        rmSync(directory, { recursive: true });
       }
     }
   });
 });
 
-function flipped(bytes: Buffer, at: number): Buffer {
+function flipped(bytes: Buffer, bit: number): Buffer {
   const copy = Buffer.from(bytes);
-  copy[at] = (copy[at] as number) ^ (1 << at % 8);
+  const at = (bit >> 3) % copy.length;
+  copy[at] = (copy[at] as number) ^ (1 << (bit % 8));
   return copy;
 }
 
@@ -241,7 +243,10 @@ describe('another version', () => {
     const directory = rig.crashed();
     const title = 'tailrace-progress 2';
     writeFileSync(join(directory, written.file), written.bytes.subarray(0, 500));
-    writeFileSync(join(directory, 'progress.log'), `${title} ${crc32(title).toString(16).padStart(8, '0')}\nx`);
+    writeFileSync(
+      join(directory, 'progress.log'),
+      `${title} ${crc32(title).toString(16).padStart(8, '0')}\nx`,
+    );
     const before = snapshot(directory);
     expect(() => rig.open({ directory })).toThrow(/progress\.log has format 2/);
     expect(snapshot(directory)).toEqual(before);

@@ -111,7 +111,7 @@ export class Tail {
       store: this.state?.forInput('tail', db === undefined ? {} : { file: db }),
       parser: () => parser as Parser,
       reserve: () => ({ release: () => {} }),
-    secure: async () => false,
+      secure: async () => false,
       drop: (reason, count) => {
         this.drops[reason] = (this.drops[reason] ?? 0) + count;
         this.changes.emit('change');
