@@ -57,7 +57,7 @@ export default defineInput({
     ack_timeout: time()
       .default('30s')
       .describe(
-        'Time for the records to become safe; then the answer is 503 with Retry-After. The records stay where they are, so a client that sends them again sends them twice.',
+        'Time for the records to become safe, on disk or delivered; then the answer is 503 with Retry-After. They stay where they are, so a client that sends them again sends them twice.',
       ),
     token: secret().optional().describe('Requests need the header `Authorization: Bearer <token>`.'),
     http_user: string().optional().describe('User of basic authentication; with a token either will do.'),

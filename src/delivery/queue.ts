@@ -403,6 +403,11 @@ export class OutputQueue {
     await Promise.all([...this.attempts.values(), this.loading]);
   }
 
+  /** Lets go of everything without settling it: the output is gone, and what it has not got stays where it is. */
+  discard(): void {
+    for (const flight of [...this.flightsUp(), ...this.backlog]) flight.held.leave(flight);
+  }
+
   /** Gives up the attempts in flight; their records are in doubt. Call {@link halt} before. */
   abort(): void {
     for (const attempt of this.attempts.keys()) attempt.abort();

@@ -6,7 +6,7 @@
  *   an answer is awaited   the chunk goes to disk at once, and the answer after the sync
  *   memory is short        chunks that only slow or dead outputs still need go to disk, and are read back in their order
  *
- * Memory is short at half the limit, so that an output that does well is not held up by one that does not. Where every output is stuck
+ * Memory is short some time before the limit, so that an output that does well is not held up by one that does not. Where every output is stuck
  * and the source can be read again, nothing is moved: the input waits.
  */
 import type { DiskStore, Refusal, StoredChunk, Urgency } from '../buffer/disk/store.ts';
@@ -68,9 +68,15 @@ export interface Wish {
 /** A queue with less than this waiting is not what memory is short of. Share of the limit. */
 const HUNGRY_SHARE = 0.25;
 /** Memory is short from here on, share of the limit. */
-const SHORT_SHARE = 0.5;
+const SHORT_SHARE = 0.7;
+/** So much of it is left taken when it was. */
+const RELIEVED_SHARE = 0.5;
 /** Between two looks at what could go. Milliseconds. */
 const LOOK_MS = 20;
+/** How long the disk must have taken all before it counts as having room again. Milliseconds. */
+const ROOM_AGAIN_MS = 5000;
+/** Between two tries to open the disk. Milliseconds. */
+const OPEN_AGAIN_MS = 5000;
 
 export class ChunkBuffer implements Keeper {
   private readonly options: ChunkBufferOptions;
@@ -83,8 +89,10 @@ export class ChunkBuffer implements Keeper {
   /** Those that should be on disk and are not yet. */
   private readonly wanting = new Set<HeldChunk>();
   private lookedAt = Number.NEGATIVE_INFINITY;
+  private looking: NodeJS.Timeout | undefined;
   private refusal: Refusal | 'output_limit' | undefined;
-  private cannotOpen = false;
+  private refusedAt = 0;
+  private openFailedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: ChunkBufferOptions) {
     this.options = options;
@@ -110,16 +118,18 @@ export class ChunkBuffer implements Keeper {
 
   /** The disk, opened when it is first needed; undefined where there is none. */
   private diskNow(): DiskStore | undefined {
+    const now = performance.now();
+    if (this.disk === undefined && now - this.openFailedAt < OPEN_AGAIN_MS) return undefined;
     try {
       return this.openDisk();
     } catch (error) {
-      if (!this.cannotOpen) {
+      if (this.openFailedAt === Number.NEGATIVE_INFINITY) {
         this.options.log.error(
           { error },
-          'The disk buffer cannot be opened; chunks stay in memory, and inputs wait when it is full',
+          'The disk buffer cannot be opened; chunks stay in memory, inputs wait when that is full, and it is tried again',
         );
       }
-      this.cannotOpen = true;
+      this.openFailedAt = now;
       return undefined;
     }
   }
@@ -233,7 +243,7 @@ export class ChunkBuffer implements Keeper {
       }
       if (droppers.length > 0) refusal = this.refusalFor(held, disk, overflow);
     }
-    if (refusal !== this.refusal) this.announce(refusal, disk);
+    this.announce(refusal, disk);
     return refusal === undefined;
   }
 
@@ -255,10 +265,20 @@ export class ChunkBuffer implements Keeper {
 
   private announce(refusal: ChunkBuffer['refusal'], disk: DiskStore): void {
     const { log } = this.options;
+    const now = performance.now();
+    if (refusal === undefined) {
+      // At the limit every chunk that goes makes room for another: that is no news.
+      if (this.refusal === undefined || now - this.refusedAt < ROOM_AGAIN_MS) return;
+      this.refusal = undefined;
+      log.info({}, 'The disk buffer has room again');
+      return;
+    }
+    this.refusedAt = now;
+    if (refusal === this.refusal) return;
     this.refusal = refusal;
-    if (refusal === undefined) log.info({}, 'The disk buffer has room again');
-    else if (refusal !== 'failing')
+    if (refusal !== 'failing') {
       log.warn({ reason: refusal, directory: disk.directory, bytes: disk.livingBytes }, FULL[refusal]);
+    }
   }
 
   /** Tries again what found no room. */
@@ -268,11 +288,20 @@ export class ChunkBuffer implements Keeper {
 
   /** Memory is short, or somebody waits for it: chunks go to disk that only slow or dead outputs still need. */
   relieve(): void {
-    const now = performance.now();
-    if (now - this.lookedAt < LOOK_MS) return;
-    this.lookedAt = now;
+    if (this.options.open === undefined || this.looking !== undefined) return;
+    const wait = this.lookedAt + LOOK_MS - performance.now();
+    if (wait <= 0) this.look();
+    else {
+      this.looking = setTimeout(() => {
+        this.looking = undefined;
+        this.look();
+      }, wait);
+    }
+  }
+
+  private look(): void {
+    this.lookedAt = performance.now();
     const { memory, limits, outputs } = this.options;
-    if (this.options.open === undefined) return;
     const { overflow, maxChunksUp } = limits();
     const hungry = new Set(
       outputs()
@@ -282,22 +311,27 @@ export class ChunkBuffer implements Keeper {
     const onDisk: HeldChunk[] = [];
     const blocked = new Set<string>();
     // The oldest first: were a later chunk of a tag on disk alone, a crash would turn them round, for the others are read again.
+    let copies = 0;
     for (const held of this.up) {
       const { tag } = held.facts;
-      if (blocked.has(tag)) continue;
-      if (!held.durable && !held.isStoring) {
+      if (held.copy !== undefined) copies++;
+      if ([...held.flights].some(({ output }) => hungry.has(output))) {
+        // It will be sent at once.
+        if (held.copy === undefined) blocked.add(tag);
+        continue;
+      }
+      if (held.copy === undefined) {
         // What nobody but the stuck need waits in its source, if it has one and all are stuck (rule 16).
         const waits = hungry.size === 0 && held.source !== undefined;
-        const soon = [...held.flights].some(({ output }) => hungry.has(output));
-        if (soon || waits || !overflow || !this.store(held, 'now', true)) {
+        if (blocked.has(tag) || waits || !overflow || !this.store(held, 'now', true)) {
           blocked.add(tag);
           continue;
         }
       }
       onDisk.push(held);
     }
-    let excess = memory.used - (memory.limit * SHORT_SHARE) / 2;
-    let tooMany = this.up.size - maxChunksUp;
+    let excess = memory.used - memory.limit * RELIEVED_SHARE;
+    let tooMany = copies - maxChunksUp;
     const evicted = new Set<HeldChunk>();
     // The newest are needed last.
     for (const held of onDisk.toReversed()) {
@@ -313,7 +347,8 @@ export class ChunkBuffer implements Keeper {
 
   /** An attempt is over: if an input waits, it may be helped now. */
   afterAttempt(): void {
-    if (this.options.memory.isWaitedFor) this.relieve();
+    const { memory } = this.options;
+    if (memory.isWaitedFor || memory.used > memory.limit * SHORT_SHARE) this.relieve();
   }
 
   /** Moves what was read of a source and is not safe to disk. True when all of it is durable or settled. */
@@ -397,10 +432,14 @@ export class ChunkBuffer implements Keeper {
     });
     return (callback) => {
       let open = made.length;
+      let lost = false;
       for (const held of made) {
+        held.onGivenUp = () => {
+          lost = true;
+        };
         held.whenSafe(() => {
           open--;
-          if (open === 0) callback();
+          if (open === 0 && !lost) callback();
         });
       }
     };
@@ -422,10 +461,15 @@ export class ChunkBuffer implements Keeper {
   /** Once a second. */
   async tick(): Promise<void> {
     if (this.wanting.size > 0) this.storeWanting();
+    if (this.options.memory.isWaitedFor) this.relieve();
+    if (this.disk !== undefined && this.wanting.size === 0 && this.refusal !== undefined) {
+      this.announce(this.disk.isFailing ? 'failing' : undefined, this.disk);
+    }
     await this.disk?.tick();
   }
 
   async close(): Promise<void> {
+    clearTimeout(this.looking);
     await this.disk?.close();
   }
 }

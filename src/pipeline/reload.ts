@@ -8,6 +8,7 @@
 import type { PipelineDefinition } from '../config/definition.ts';
 import { OutputQueue } from '../delivery/queue.ts';
 import type { QueueOptions } from '../delivery/queue.ts';
+import { Family } from '../telemetry/metrics.ts';
 import type { Agent, OutputRunner } from './agent.ts';
 import { buildFilter, buildInput, buildOutput, fingerprintOf, outputNames } from './build.ts';
 import { Deadline } from './deadline.ts';
@@ -80,6 +81,7 @@ async function prepare(agent: Agent, definition: PipelineDefinition): Promise<Pl
         plan.keptOutputs.push(runner);
         continue;
       }
+      if (runner === undefined) forgetEarlier(agent, instance.name);
       const options = await buildOutput(instance, definition, surroundings);
       made.push({ close: () => options.output.close?.() });
       const next = { instance, fingerprint };
@@ -136,6 +138,7 @@ async function changeOver(agent: Agent, plan: Plan): Promise<void> {
   agent.flow = { filters: agent.chain(plan.stages), router: agent.route(agent.outputs) };
   agent.definition = plan.definition;
   agent.surroundings.state?.useOutputs(outputNames(plan.definition));
+  agent.recover(plan.newOutputs);
   await oldFilters.close();
 
   // Sources of a stopped input stay with the store: an input that takes its place goes on where it stood.
@@ -145,6 +148,16 @@ async function changeOver(agent: Agent, plan: Plan): Promise<void> {
     await attempt(log, runner.name, () => runner.input?.start(runner.emit));
   }
   for (const runner of plan.goneOutputs) void drainAway(agent, runner, graceMs);
+}
+
+/** An output of that name was taken away before: what is left of it comes back, and is counted anew. */
+function forgetEarlier({ metrics, outputs, leaving }: Agent, name: string): void {
+  if ([...outputs, ...leaving].some(({ instance }) => instance.name === name)) return;
+  for (const family of metrics.families.values()) {
+    if (family instanceof Family && family.name.startsWith('tailrace_output_')) {
+      family.remove((labels) => labels['name'] === name);
+    }
+  }
 }
 
 /** A removed output sends what it has, for `grace`. */
@@ -165,6 +178,7 @@ async function drainAway(agent: Agent, runner: OutputRunner, graceMs: number): P
     );
   }
   await attempt(agent.log, instance.name, () => queue.output.close?.());
+  queue.discard();
   agent.leaving.delete(runner);
 }
 

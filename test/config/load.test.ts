@@ -25,6 +25,8 @@ describe('a pipeline that is right', () => {
       schedulerBase: 1,
       schedulerCap: 30,
       memoryLimit: 16_000_000,
+      deadLettersLimit: 64_000_000,
+      deadLettersMaxAge: 30 * 86_400,
       statePath: undefined,
     });
     expect(inputs[0]).toMatchObject({

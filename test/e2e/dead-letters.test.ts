@@ -18,7 +18,7 @@ interface Counts {
   kept: number;
 }
 
-async function pipeline(rig: Rig, more = ''): Promise<HttpSink> {
+async function pipeline(rig: Rig, more = '', padding = 0): Promise<HttpSink> {
   const sink = await rig.sink();
   rig.configure(`
 service:
@@ -39,7 +39,7 @@ pipeline:
       port: ${sink.port}
       format: json_lines
 ${more}`);
-  writeFileSync(rig.path('app.log'), numberedLines('app', 0, LINES));
+  writeFileSync(rig.path('app.log'), numberedLines('app', 0, LINES, padding));
   return sink;
 }
 
@@ -117,6 +117,17 @@ test('letters refused once more go on from the old ones, while new ones are bein
   // All of them, if not in their order: what was refused comes later than what was not.
   expect(sink.distinct).toBe(next);
   expect(countDoubles(sink)).toBe(0);
+  await agent.stop();
+});
+
+test('what is refused while a replay runs is not sent again by it', async ({ rig }) => {
+  // More than is read of a file at a time.
+  const sink = await pipeline(rig, '', 30_000);
+  const agent = await allRefused(rig, sink);
+  sink.behave = () => ({ status: 400 });
+  const { counts } = await replay(rig);
+  expect(counts).toMatchObject({ replayed: LINES, delivered: 0, refused: LINES, kept: 0 });
+  expect(letters(rig).length).toBe(LINES);
   await agent.stop();
 });
 

@@ -13,20 +13,21 @@ async function urlOf(agent: AgentProcess): Promise<string> {
   return `http://127.0.0.1:${String(port)}`;
 }
 
-/** A pipeline from the http input to a sink. */
-function configure(rig: Rig, port: number, more = ''): void {
+/** A pipeline from the http input to a sink; `overflow: block` leaves it without a disk buffer. */
+function configure(rig: Rig, port: number, { overflow = 'block', input = '' } = {}): void {
   rig.configure(`
 service:
   flush: 0.02
   grace: 1
   scheduler.base: 0.05
   scheduler.cap: 0.1
+  storage.overflow: ${overflow}
 pipeline:
   inputs:
     - name: http
       port: 0
       tag: app
-${more}
+${input}
   outputs:
     - name: http
       match: app
@@ -47,7 +48,7 @@ async function post(url: string, stream: string, from: number, to: number): Prom
   });
 }
 
-test('what is acknowledged has arrived, and the ledger balances', async ({ rig }) => {
+test('without a disk buffer what is acknowledged has arrived, and the ledger balances', async ({ rig }) => {
   const sink = await rig.sink();
   configure(rig, sink.port);
   const agent = await rig.start();
@@ -70,10 +71,12 @@ test('what is acknowledged has arrived, and the ledger balances', async ({ rig }
   expect(scrape.sum('tailrace_input_requests_total', { ...INPUT, code: '400' })).toBe(1);
 });
 
-test('while the destination is down requests get 503, and their records arrive later', async ({ rig }) => {
+test('without a disk buffer and destination requests get 503, and their records arrive later', async ({
+  rig,
+}) => {
   const sink = await rig.sink();
   sink.behave = () => ({ status: 503 });
-  configure(rig, sink.port, '      ack_timeout: 100ms');
+  configure(rig, sink.port, { input: '      ack_timeout: 100ms' });
   const agent = await rig.start();
   const url = await urlOf(agent);
   const refused = await post(url, 'a', 0, 10);
@@ -84,11 +87,25 @@ test('while the destination is down requests get 503, and their records arrive l
   expect(sink.distinct).toBe(20);
 });
 
+test('with a disk buffer what is acknowledged is on it, and arrives after a SIGKILL', async ({ rig }) => {
+  const sink = await rig.sink();
+  sink.behave = () => ({ status: 503 });
+  configure(rig, sink.port, { overflow: 'disk' });
+  const killed = await rig.start();
+  const url = await urlOf(killed);
+  for (let n = 0; n < 50; n += 10) expect((await post(url, 'a', n, n + 10)).status).toBe(201);
+  await killed.kill();
+  expect(sink.distinct).toBe(0);
+  sink.behave = () => ({ status: 200 });
+  await rig.start();
+  await sink.reached(50);
+});
+
 test('without room bodies are refused with 429, and taken again once there is some', async ({ rig }) => {
   const sink = await rig.sink();
   const blocked = Promise.withResolvers<void>();
   sink.behave = () => ({ status: 200, after: blocked.promise });
-  configure(rig, sink.port, '      mem_buf_limit: 12k');
+  configure(rig, sink.port, { input: '      mem_buf_limit: 12k' });
   const agent = await rig.start();
   const url = await urlOf(agent);
   const first = post(url, 'a', 0, 200);
@@ -128,4 +145,16 @@ pipeline:
   const { code } = await agent.stop();
   expect([code, (await answer).status]).toEqual([0, 201]);
   expect(readFileSync(rig.path('out.ndjson'), 'utf8')).toBe('{"n":12345678901234567890}\n');
+});
+
+test('a stop that gives records up answers 503 for them', async ({ rig }) => {
+  const sink = await rig.sink();
+  sink.behave = () => ({ status: 503 });
+  configure(rig, sink.port);
+  const agent = await rig.start({ state: 'off' });
+  const url = await urlOf(agent);
+  const answer = post(url, 'a', 0, 10);
+  await agent.until((scrape) => scrape.sum('tailrace_input_read_records_total', INPUT) === 10);
+  const { summary } = await agent.stop();
+  expect([summary.dropped, (await answer).status]).toEqual([10, 503]);
 });

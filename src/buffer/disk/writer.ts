@@ -85,7 +85,8 @@ export class Writer {
 
   /** Resolves when everything is durable or gone; false when the disk does not take it. */
   async flush(): Promise<boolean> {
-    while (this.waiting.length + this.unsynced.length > 0) {
+    // A group that is being written is in neither list.
+    while (this.running !== undefined || this.waiting.length + this.unsynced.length > 0) {
       if (this.closed) return false;
       await (this.running ?? this.start());
       if (this.failing) return false;

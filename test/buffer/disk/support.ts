@@ -117,7 +117,7 @@ export function makeChunk({
   batch.base = start;
   for (let index = 0; index < records; index++) {
     const record = { log: text.repeat(size), index };
-    batch.push(1_700_000_000 + index, 5, record, undefined, index * 10, index * 10 + 10);
+    batch.push(record, undefined, 1_700_000_000 + index, 5, index * 10, index * 10 + 10);
   }
   if (metadata !== undefined)
     batch.metadata = Array.from({ length: records }, (_, index) => (index % 2 === 0 ? metadata : undefined));
