@@ -180,6 +180,12 @@ export class HeldChunk {
     this.trim();
   }
 
+  /** An output is gone, and its records stay where they are: they are not safe by that. */
+  forsake(flight: Flight): void {
+    this.safeCallbacks = [];
+    this.leave(flight);
+  }
+
   /** Moves a flight's open records, which are all that is in `rest`, there. */
   handOver(flight: Flight, rest: HeldChunk): void {
     rest.flights.add(flight);

@@ -14,11 +14,9 @@ import type { Logger } from '../telemetry/log.ts';
 import { AbandonedError, Attempt } from './attempt.ts';
 import { backoffMs } from './backoff.ts';
 import type { BackoffOptions } from './backoff.ts';
-import { Backlog } from './backlog.ts';
 import type { Flight } from './flight.ts';
 import { Halving } from './halving.ts';
 import type { HeldChunk } from './held-chunk.ts';
-import { Lanes } from './lanes.ts';
 import type { Limits } from './lanes.ts';
 import type { OutputLedger } from './ledger.ts';
 import { DestinationHealth } from './health.ts';
@@ -28,6 +26,7 @@ import { countRecords, cut, parcelBytes, pick } from './parcel.ts';
 import type { Parcel } from './parcel.ts';
 import { fits } from './outcome-check.ts';
 import type { Undeliverable, WhenSafe } from './undeliverable.ts';
+import { Waiting } from './waiting.ts';
 
 export interface QueueOptions {
   /** Name of the output, for people. */
@@ -84,22 +83,12 @@ export interface QueueState {
 
 /** An attempt that is under way for so long is no sign of life. Milliseconds. */
 const STALLED_MS = 5000;
-/** Between two tries to read a chunk back that cannot be read. Milliseconds. */
-const LOAD_RETRY_MS = 1000;
-/** Tries after which such a chunk is given up. */
-const LOAD_TRIES = 5;
-
 export class OutputQueue {
   private options: QueueOptions;
-  private lanes: Lanes;
-  private readonly backlog = new Backlog();
+  private readonly waiting: Waiting;
   private readonly attempts = new Map<Attempt, Promise<void>>();
-  /** Of what is in the lanes or being sent. */
-  private records = 0;
-  private bytes = 0;
   private sending = 0;
   private sendingBytes = 0;
-  private loading: Promise<void> | undefined;
   private readonly health = new DestinationHealth();
   private lastStart = Number.NEGATIVE_INFINITY;
   private timer: NodeJS.Timeout | undefined;
@@ -114,7 +103,17 @@ export class OutputQueue {
   constructor(options: QueueOptions) {
     this.options = options;
     this.mark = mainLoop.stage(`output ${options.name}`);
-    this.lanes = new Lanes(options.order);
+    this.waiting = new Waiting(options.order, {
+      output: options.stateName,
+      ledger: options.ledger,
+      log: options.log,
+      mayLoad: (bytes) => this.options.mayLoad(bytes),
+      onLoaded: () => {
+        this.account();
+        if (this.waiting.total === 0) this.becomeIdle();
+        this.schedule();
+      },
+    });
   }
 
   /** Name of the output in the state. */
@@ -126,9 +125,7 @@ export class OutputQueue {
   enqueue(held: HeldChunk, records: readonly Range[]): Flight {
     const flight = held.launch(this.options.stateName, records);
     this.options.ledger.enqueued.value += flight.openRecords;
-    // One order across memory and disk (rule 16): what waits on disk comes first.
-    if (this.backlog.empty) this.raise(flight);
-    else this.lower(flight);
+    this.waiting.add(flight);
     this.account();
     this.schedule();
     return flight;
@@ -138,29 +135,9 @@ export class OutputQueue {
   recover(found: readonly { held: HeldChunk; records: readonly Range[] }[]): void {
     const flights = found.map(({ held, records }) => held.launch(this.options.stateName, records));
     for (const flight of flights) this.options.ledger.recovered.value += flight.openRecords;
-    this.backlog.insert(flights);
+    this.waiting.backlog.insert(flights);
     this.account();
     this.schedule();
-  }
-
-  /** Appends a flight's open records to the lanes. */
-  private raise(flight: Flight): void {
-    const { attempts, firstTriedAt } = flight;
-    for (const [from, to] of flight.openRanges) {
-      const parcel: Parcel = { flight, from, to, attempts, firstTriedAt };
-      this.records += to - from;
-      this.bytes += parcelBytes(parcel);
-      this.lanes.push(parcel);
-    }
-  }
-
-  /** Appends a flight to the backlog; its memory is not kept for it. */
-  private lower(flight: Flight): void {
-    this.backlog.push(flight);
-    if (flight.pinned) {
-      flight.pinned = false;
-      flight.held.unpin();
-    }
   }
 
   /**
@@ -168,119 +145,31 @@ export class OutputQueue {
    * moment stays.
    */
   evict(chunks: ReadonlySet<HeldChunk>): void {
-    const flights = new Set<Flight>();
-    for (const held of chunks) {
-      for (const flight of held.flights) {
-        if (
-          flight.output === this.options.stateName &&
-          flight.pinned &&
-          flight.sending === 0 &&
-          flight.deferred === 0
-        )
-          flights.add(flight);
-      }
-    }
-    if (flights.size === 0) return;
-    const moved = new Set<Flight>();
-    for (const parcel of this.lanes.takeOut(flights)) {
-      const { flight } = parcel;
-      this.records -= parcel.to - parcel.from;
-      this.bytes -= parcelBytes(parcel);
-      flight.attempts = Math.max(flight.attempts, parcel.attempts);
-      flight.firstTriedAt ||= parcel.firstTriedAt;
-      moved.add(flight);
-    }
-    this.backlog.insert([...moved]);
-    for (const flight of moved) {
-      flight.pinned = false;
-      flight.held.unpin();
-    }
+    this.waiting.evict(chunks);
     this.account();
-  }
-
-  /** Fills the lanes from the backlog, in order, as far as one attempt per worker needs. */
-  private refill(): void {
-    const { limits, workers, mayLoad } = this.options;
-    while (!this.backlog.empty && this.loading === undefined && !this.closed) {
-      const ready =
-        this.bytes - this.sendingBytes >= limits.bytes * workers ||
-        this.records - this.sending >= limits.records * workers;
-      // A key that waits for its retry must not keep the others behind it.
-      const blocked = !this.lanes.hasReady && this.attempts.size === 0 && this.health.failures === 0;
-      if (ready && !blocked) return;
-      const flight = this.backlog.first() as Flight;
-      const { held } = flight;
-      if (held.pin()) {
-        flight.pinned = true;
-        this.backlog.shift();
-        this.raise(flight);
-        continue;
-      }
-      const mayStarve = this.records === 0;
-      if (!mayStarve && !mayLoad(held.facts.bytes)) return;
-      // Until the destination may be tried again there is no use for it.
-      if (this.health.pausedUntil > performance.now() && !this.draining) return;
-      this.loading = this.load(flight).finally(() => {
-        this.loading = undefined;
-        this.account();
-        this.schedule();
-      });
-    }
-  }
-
-  /** Reads a flight's chunk back and puts it into the lanes. Never rejects. */
-  private async load(flight: Flight): Promise<void> {
-    const { log, ledger } = this.options;
-    for (let tries = 1; ; tries++) {
-      let loaded: boolean | undefined;
-      try {
-        loaded = await flight.held.load();
-      } catch (error) {
-        log.warn({ error, tries }, 'Records cannot be read back from the disk buffer');
-        if (tries < LOAD_TRIES) {
-          await new Promise((resolve) => setTimeout(resolve, LOAD_RETRY_MS));
-          if (this.closed) return;
-          continue;
-        }
-      }
-      if (loaded === true) flight.pinned = true;
-      // A stop, or a full disk that makes room, may have settled it meanwhile.
-      if (this.backlog.first() !== flight) {
-        if (flight.pinned) flight.held.unpin();
-        flight.pinned = false;
-        return;
-      }
-      if (loaded === true && !this.closed) {
-        this.backlog.shift();
-        this.raise(flight);
-        return;
-      }
-      if (loaded === true) {
-        flight.pinned = false;
-        flight.held.unpin();
-        return;
-      }
-      this.backlog.shift();
-      ledger.dropped(loaded === false ? 'damaged' : 'unreadable').value += flight.openRecords;
-      settleAll(flight);
-      return;
-    }
   }
 
   /** Drops the oldest records that wait on disk until so many bytes are free. Returns the bytes that went. */
   dropOldest(bytes: number): number {
-    let gone = 0;
-    const flights = this.backlog.remove((flight) => {
-      if (gone >= bytes || !flight.isDurable || flight.pinned) return false;
-      gone += flight.openBytes;
-      return true;
-    });
-    for (const flight of flights) {
-      this.options.ledger.dropped('buffer_full').value += flight.openRecords;
-      settleAll(flight);
-    }
+    const gone = this.waiting.dropOldest(bytes);
     this.account();
     return gone;
+  }
+
+  /** Fills the lanes as far as one attempt per worker needs. */
+  private refill(): void {
+    const { waiting, health } = this;
+    const { limits, workers } = this.options;
+    // Until the destination may be tried again there is no use for reading.
+    const mayRead = this.draining || health.pausedUntil <= performance.now();
+    waiting.refill(() => {
+      const ready =
+        waiting.bytes - this.sendingBytes >= limits.bytes * workers ||
+        waiting.records - this.sending >= limits.records * workers;
+      // A key that waits for its retry must not keep the others behind it.
+      const blocked = !waiting.lanes.hasReady && this.attempts.size === 0 && health.failures === 0;
+      return ready && !blocked;
+    }, mayRead);
   }
 
   get state(): QueueState {
@@ -290,10 +179,10 @@ export class OutputQueue {
       failures,
       failingSince: this.health.failingSince,
       lastError: this.health.lastError,
-      records: this.records + this.backlog.records,
-      bytes: this.bytes,
-      diskRecords: this.backlog.records,
-      diskBytes: this.backlog.bytes,
+      records: this.waiting.total,
+      bytes: this.waiting.bytes,
+      diskRecords: this.waiting.backlog.records,
+      diskBytes: this.waiting.backlog.bytes,
       oldestAt: this.oldestAt(),
       nextAttemptInMs: failures > 0 ? Math.max(0, pausedUntil - now) : undefined,
       attemptSince: this.attemptSince,
@@ -301,7 +190,7 @@ export class OutputQueue {
   }
 
   private oldestAt(): number | undefined {
-    let oldest = this.backlog.first()?.held.facts.arrivedAt;
+    let oldest = this.waiting.backlog.first()?.held.facts.arrivedAt;
     for (const flight of this.flightsUp()) {
       oldest = Math.min(oldest ?? Number.POSITIVE_INFINITY, flight.held.facts.arrivedAt);
     }
@@ -309,8 +198,7 @@ export class OutputQueue {
   }
 
   private flightsUp(): Set<Flight> {
-    const flights = new Set<Flight>();
-    for (const { flight } of this.lanes.waiting()) flights.add(flight);
+    const flights = this.waiting.flightsUp();
     for (const attempt of this.attempts.keys()) for (const flight of attempt.flights) flights.add(flight);
     return flights;
   }
@@ -325,21 +213,24 @@ export class OutputQueue {
   /** It takes more than it has: what it waits for will be sent at once. */
   isHungry(bytes: number): boolean {
     const { limits, workers } = this.options;
-    const waiting = this.bytes + this.backlog.bytes;
     const stalled = performance.now() - (this.attemptSince ?? Number.POSITIVE_INFINITY) > STALLED_MS;
-    return this.health.failures === 0 && !stalled && waiting < Math.min(bytes, 2 * limits.bytes * workers);
+    return (
+      this.health.failures === 0 &&
+      !stalled &&
+      this.waiting.totalBytes < Math.min(bytes, 2 * limits.bytes * workers)
+    );
   }
 
   /** Sends what there is without waiting for more: memory is short, or the agent stops. */
   hurry(): void {
-    if (this.records + this.backlog.records === 0) return;
+    if (this.waiting.total === 0) return;
     this.hurried = true;
     this.schedule();
   }
 
   /** Resolves when the queue is empty. */
   idle(): Promise<void> {
-    if (this.records + this.backlog.records === 0) return Promise.resolve();
+    if (this.waiting.total === 0) return Promise.resolve();
     return new Promise((resolve) => this.idleWaiters.push(resolve));
   }
 
@@ -357,10 +248,8 @@ export class OutputQueue {
 
   /** Goes on with another output, or with other options for it, without losing what waits. Call {@link halt} before. */
   exchange(options: QueueOptions): void {
-    const waiting = [...this.lanes.waiting()];
     this.options = options;
-    this.lanes = new Lanes(options.order);
-    for (const parcel of waiting) this.lanes.push(parcel);
+    this.waiting.reorder(options.order);
     this.closed = false;
     this.draining = false;
     this.recovered();
@@ -373,23 +262,7 @@ export class OutputQueue {
    * the others are on disk.
    */
   abandon(reason: string): { dropped: number; onDisk: number } {
-    let dropped = 0;
-    let onDisk = 0;
-    const lost = (flight: Flight): boolean => !flight.isDurable && flight.held.source === undefined;
-    for (const parcel of [...this.lanes.waiting()]) {
-      const { flight } = parcel;
-      if (flight.isDurable) onDisk += parcel.to - parcel.from;
-      if (!lost(flight)) continue;
-      dropped += parcel.to - parcel.from;
-      flight.held.onGivenUp?.();
-      this.settle(parcel);
-    }
-    for (const flight of this.backlog.remove(lost)) {
-      dropped += flight.openRecords;
-      flight.held.onGivenUp?.();
-      settleAll(flight);
-    }
-    for (const flight of this.backlog) if (flight.isDurable) onDisk += flight.openRecords;
+    const { dropped, onDisk } = this.waiting.abandon();
     if (dropped > 0) this.options.ledger.dropped(reason).value += dropped;
     this.account();
     return { dropped, onDisk };
@@ -400,12 +273,12 @@ export class OutputQueue {
     this.closed = true;
     clearTimeout(this.timer);
     this.timer = undefined;
-    await Promise.all([...this.attempts.values(), this.loading]);
+    await Promise.all([...this.attempts.values(), this.waiting.close()]);
   }
 
   /** Lets go of everything without settling it: the output is gone, and what it has not got stays where it is. */
   discard(): void {
-    for (const flight of [...this.flightsUp(), ...this.backlog]) flight.held.leave(flight);
+    for (const flight of [...this.flightsUp(), ...this.waiting.backlog]) flight.held.forsake(flight);
   }
 
   /** Gives up the attempts in flight; their records are in doubt. Call {@link halt} before. */
@@ -422,12 +295,12 @@ export class OutputQueue {
     if (this.closed) return;
     this.refill();
     const now = performance.now();
-    const resting = this.lanes.wake(now);
+    const resting = this.waiting.lanes.wake(now);
     let wait = resting;
     // The backlog is read on once the destination may be tried again.
-    if (!this.backlog.empty && this.health.pausedUntil > now)
+    if (!this.waiting.backlog.empty && this.health.pausedUntil > now)
       wait = sooner(wait, this.health.pausedUntil - now);
-    while (this.lanes.hasReady && this.attempts.size < this.workersNow()) {
+    while (this.waiting.lanes.hasReady && this.attempts.size < this.workersNow()) {
       const pause = this.pauseMs(now);
       if (pause > 0) {
         wait = sooner(wait, pause);
@@ -449,9 +322,9 @@ export class OutputQueue {
     if (backingOff > 0) return backingOff;
     const { limits, flushMs } = this.options;
     const enough =
-      !this.backlog.empty ||
-      this.bytes - this.sendingBytes >= limits.bytes ||
-      this.records - this.sending >= limits.records;
+      !this.waiting.backlog.empty ||
+      this.waiting.bytes - this.sendingBytes >= limits.bytes ||
+      this.waiting.records - this.sending >= limits.records;
     if (enough || this.hurried || this.draining || this.health.failures > 0) return 0;
     return this.lastStart + flushMs - now;
   }
@@ -470,7 +343,7 @@ export class OutputQueue {
   }
 
   private start(): boolean {
-    const parcels = this.lanes.take(this.options.limits);
+    const parcels = this.waiting.lanes.take(this.options.limits);
     if (parcels.length === 0) return false;
     this.lastStart = performance.now();
     const records = countRecords(parcels);
@@ -486,8 +359,8 @@ export class OutputQueue {
       this.sendingBytes -= bytes;
       this.options.charge(-bytes);
       for (const flight of attempt.flights) flight.sending--;
-      this.lanes.release(parcels);
-      if (this.records + this.backlog.records === 0) this.becomeIdle();
+      this.waiting.lanes.release(parcels);
+      if (this.waiting.total === 0) this.becomeIdle();
       this.options.afterAttempt();
       this.schedule();
     });
@@ -538,7 +411,7 @@ export class OutputQueue {
     const { ledger, log } = this.options;
     if (attempt.aborted) {
       ledger.attempt('aborted');
-      this.lanes.putBack(parcels, 0);
+      this.waiting.lanes.putBack(parcels, 0);
       return;
     }
     const reason = error instanceof Error ? error.message : String(error);
@@ -629,16 +502,14 @@ export class OutputQueue {
 
   /** Records that are in a parcel are settled. */
   private settle(parcel: Parcel): void {
-    this.records -= parcel.to - parcel.from;
-    this.bytes -= parcelBytes(parcel);
+    this.waiting.forget(parcel);
     parcel.flight.settle(parcel.from, parcel.to);
   }
 
   /** Records are in nobody's hands here any more; they settle when somebody else has them. */
   private settleWhen(safe: WhenSafe, parcels: readonly Parcel[]): void {
     for (const parcel of parcels) {
-      this.records -= parcel.to - parcel.from;
-      this.bytes -= parcelBytes(parcel);
+      this.waiting.forget(parcel);
       parcel.flight.deferred++;
     }
     safe(() => {
@@ -651,8 +522,8 @@ export class OutputQueue {
 
   private account(): void {
     const { ledger } = this.options;
-    ledger.buffered.value = this.records + this.backlog.records;
-    ledger.bufferedBytes.value = this.bytes + this.backlog.bytes;
+    ledger.buffered.value = this.waiting.total;
+    ledger.bufferedBytes.value = this.waiting.totalBytes;
   }
 
   /** Queues parcels again, or gives them up where retry limit or age say so. */
@@ -698,7 +569,7 @@ export class OutputQueue {
       ledger.retries.value++;
       ledger.retriedRecords.value += countRecords(kept);
       moveLeftovers(kept, this.options.extract);
-      this.lanes.putBack(kept, destinationFailed ? 0 : now + wait);
+      this.waiting.lanes.putBack(kept, destinationFailed ? 0 : now + wait);
     }
     this.account();
     if (kept.length < parcels.length) this.options.writeMarks();
@@ -708,11 +579,6 @@ export class OutputQueue {
     const failures = this.health.worked();
     if (failures > 0) this.options.log.info({ failures }, 'The destination works again');
   }
-}
-
-/** Every record of a flight that is in no parcel is settled. */
-function settleAll(flight: Flight): void {
-  for (const [from, to] of [...flight.openRanges]) flight.settle(from, to);
 }
 
 function sooner(wait: number | undefined, other: number): number {

@@ -2,6 +2,7 @@
 import type { QueueState } from '../delivery/queue.ts';
 import type { Agent } from './agent.ts';
 import { Counts } from './counts.ts';
+import { stuckReasons } from './stuck.ts';
 import type { InputEquation, OutputEquation } from './counts.ts';
 
 export interface PluginStatus {
@@ -75,8 +76,6 @@ export interface Readiness {
 
 /** Failed attempts in a row after which an output counts as failing: one lost connection is no news. */
 const FAILING_AFTER = 3;
-/** An input that waits this long for room is stuck. */
-const STUCK_AFTER_MS = 30_000;
 /** Files of an input that are named. */
 const LAGGING = 5;
 
@@ -115,7 +114,7 @@ export function statusOf(agent: Agent): AgentStatus {
     pid: process.pid,
     uptime_seconds: counts.sum('tailrace_uptime_seconds'),
     ...agent.ready(),
-    memory_used: agent.memory.used,
+    memory_used: agent.memory.total,
     memory_limit: agent.memory.limit,
     reloads: agent.reloads,
     inputs,
@@ -152,7 +151,8 @@ function queueStatus(
 ): Omit<OutputStatus, 'name' | 'plugin' | 'running' | 'records'> {
   const { failures = 0, failingSince = 0, lastError, oldestAt, nextAttemptInMs } = state ?? {};
   return {
-    buffered_bytes: counts.sum('tailrace_output_buffered_bytes', { name }),
+    // The metric counts what is on disk too.
+    buffered_bytes: state?.bytes ?? 0,
     disk_records: state?.diskRecords ?? 0,
     disk_bytes: state?.diskBytes ?? 0,
     ...(oldestAt !== undefined && { oldest_seconds: secondsSince(oldestAt) }),
@@ -183,14 +183,8 @@ export function readiness(agent: Agent, running: boolean): Readiness {
   if (agent.surroundings.state?.isFailing === true) {
     reasons.push('Positions cannot be written: a crash would send records twice.');
   }
-  for (const { name, account } of agent.inputs) {
-    // Waiting a moment is how backpressure works; waiting long means that nothing flows.
-    const waited = account.pausedAt === undefined ? 0 : performance.now() - account.pausedAt;
-    if (waited >= STUCK_AFTER_MS) {
-      reasons.push(
-        `Input ${name} has waited ${Math.round(waited / 1000)} s for room: the memory buffer is full.`,
-      );
-    }
-  }
+  const { problem } = agent.buffer;
+  if (problem !== undefined) reasons.push(problem);
+  reasons.push(...stuckReasons(agent));
   return { ready: reasons.length === 0, reasons };
 }

@@ -7,8 +7,9 @@ import { expect } from 'vitest';
 import type { StoredChunk } from '../../../src/buffer/disk/store.ts';
 import { placeBytes } from '../../../src/buffer/disk/stored-chunk.ts';
 import type { Range } from '../../../src/event/ranges.ts';
-import { contents, makeChunk, openStore, put, target } from './support.ts';
-import type { Opened, Rig } from './support.ts';
+import { contents, makeChunk, openStore, put, target } from './chunks.ts';
+import type { Opened } from './chunks.ts';
+import type { Rig } from './support.ts';
 
 export type Step =
   | {

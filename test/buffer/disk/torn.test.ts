@@ -6,8 +6,10 @@ import { crc32 } from 'node:zlib';
 import { describe, expect } from 'vitest';
 import { BufferVersionError } from '../../../src/buffer/disk/store.ts';
 import type { StoredChunk } from '../../../src/buffer/disk/store.ts';
-import { contents, makeChunk, openStore, put, readAll, target, test } from './support.ts';
-import type { Opened, Rig } from './support.ts';
+import { contents, makeChunk, openStore, put, readAll, target } from './chunks.ts';
+import type { Opened } from './chunks.ts';
+import { test } from './support.ts';
+import type { Rig } from './support.ts';
 
 /** One bit of each byte in the normal suite, all of them in the long one. */
 const BITS_PER_BYTE = process.env['TAILRACE_RUNS'] === undefined ? 1 : 8;
