@@ -89,9 +89,14 @@ export class Waiting {
    * moment stays.
    */
   evict(chunks: ReadonlySet<HeldChunk>): void {
-    const flights = new Set<Flight>();
+    let first = Number.POSITIVE_INFINITY;
     for (const held of chunks) {
-      for (const flight of held.flights) if (this.mayGo(flight)) flights.add(flight);
+      for (const flight of held.flights) if (this.mayGo(flight)) first = Math.min(first, held.id);
+    }
+    // What came later goes with them, on disk or not: it must not overtake them.
+    const flights = new Set<Flight>();
+    for (const { flight } of this.lanes.waiting()) {
+      if (flight.held.id >= first && this.mayGo(flight)) flights.add(flight);
     }
     if (flights.size === 0) return;
     const moved = new Set<Flight>();
@@ -201,7 +206,7 @@ export class Waiting {
   abandon(): { dropped: number; onDisk: number } {
     let dropped = 0;
     let onDisk = 0;
-    for (const parcel of [...this.lanes.waiting()]) {
+    for (const parcel of this.lanes.waiting()) {
       const { flight, from, to } = parcel;
       if (flight.isDurable) onDisk += to - from;
       if (!isLost(flight)) continue;
@@ -244,5 +249,5 @@ function unpin(flight: Flight): void {
 
 /** Every record of a flight that is in no parcel is settled. */
 function settleAll(flight: Flight): void {
-  for (const [from, to] of [...flight.openRanges]) flight.settle(from, to);
+  flight.settle(0, flight.held.facts.records);
 }

@@ -6,7 +6,7 @@
  * stop    (rule 28) inputs stop, filters flush, queues send for half of `grace`, what is in flight has the rest
  */
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join, resolve as absolute } from 'node:path';
 import { DiskStore } from '../buffer/disk/store.ts';
 import { MemoryBuffer } from '../buffer/memory.ts';
 import type { OutputInstance, PipelineDefinition } from '../config/definition.ts';
@@ -142,7 +142,7 @@ export class Agent {
   private get bufferDirectory(): string | undefined {
     const { stateDirectory } = this.options;
     const { path } = this.options.definition.service.storage;
-    if (path !== undefined) return resolve(path);
+    if (path !== undefined) return absolute(path);
     return stateDirectory === undefined ? undefined : join(stateDirectory, 'buffer');
   }
 

@@ -283,7 +283,7 @@ export class ChunkBuffer implements Keeper {
 
   /** Tries again what found no room. */
   private storeWanting(): void {
-    for (const held of [...this.wanting]) this.store(held, 'now', held.onGivenUp !== undefined);
+    for (const held of this.wanting) this.store(held, 'now', held.onGivenUp !== undefined);
   }
 
   /** Memory is short, or somebody waits for it: chunks go to disk that only slow or dead outputs still need. */
@@ -361,8 +361,7 @@ export class ChunkBuffer implements Keeper {
 
   /** At a stop: what cannot be read again goes to disk. Resolves when it is there, or cannot be. */
   async spool(): Promise<void> {
-    for (const held of [...this.up])
-      if (held.source === undefined && !held.durable) this.store(held, 'now', true);
+    for (const held of this.up) if (held.source === undefined && !held.durable) this.store(held, 'now', true);
     await this.disk?.flush();
   }
 
