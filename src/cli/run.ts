@@ -20,6 +20,7 @@ import { useColor } from './color.ts';
 import { EXIT, UserError } from './exit.ts';
 import type { ExitCode } from './exit.ts';
 import type { RunOptions } from './run-options.ts';
+import { restartKeys } from './restart-keys.ts';
 import { onSignals } from './shutdown.ts';
 import { chooseStateDirectory, prepareStateDirectory } from './state-directory.ts';
 import { version } from './version.ts';
@@ -238,17 +239,7 @@ class Run {
     const { service } = agent.definition;
     log.setLevel(service.logLevel);
     this.watchdog?.setLevel(service.logLevel);
-    const fixed = [
-      'httpServer',
-      'httpListen',
-      'httpPort',
-      'logFile',
-      'statePath',
-      'watchdogTimeout',
-      'deadLettersLimit',
-      'deadLettersMaxAge',
-    ] as const;
-    const changed = fixed.filter((key) => service[key] !== before[key]).map((key) => SERVICE_KEYS[key]);
+    const changed = restartKeys(before, service);
     if (changed.length > 0)
       log.warn({ keys: changed }, 'Some service keys changed that only a restart takes up');
     logProblems(this.problems, log);
@@ -306,17 +297,6 @@ function giveBackMemory(): void {
   const { gc } = globalThis as { gc?: (options: { type: 'major'; flavor: 'last-resort' }) => void };
   gc?.({ type: 'major', flavor: 'last-resort' });
 }
-
-const SERVICE_KEYS = {
-  httpServer: 'http_server',
-  httpListen: 'http_listen',
-  httpPort: 'http_port',
-  logFile: 'log_file',
-  statePath: 'state_path',
-  watchdogTimeout: 'watchdog.timeout',
-  deadLettersLimit: 'dead_letters.limit',
-  deadLettersMaxAge: 'dead_letters.max_age',
-} as const;
 
 function openLog(service: ServiceOptions, metrics: Metrics): AgentLog {
   const { logLevel: level, logFile: file } = service;

@@ -162,6 +162,7 @@ export class Agent {
       outputs: () => this.bufferedOutputs(),
       account: (input) => this.runner(input)?.account,
     });
+    this.requireDisk(definition);
     if (directory === undefined) return buffer;
     this.memory.reserved = Math.min(storage.backlogMemory, this.memory.limit / 4);
     try {
@@ -175,6 +176,19 @@ export class Agent {
       throw error;
     }
     return buffer;
+  }
+
+  /** Throws when an input wants a disk buffer and there is no place for one. */
+  requireDisk({ inputs, service }: PipelineDefinition): void {
+    if (this.bufferDirectory !== undefined) return;
+    const wanting = inputs.find(
+      ({ storageType }) =>
+        (storageType ?? (service.storage.filesystem ? 'filesystem' : 'memory')) === 'filesystem',
+    );
+    if (wanting === undefined) return;
+    throw new Error(
+      `Input ${wanting.name} has storage.type: filesystem, and there is no place for a disk buffer, for state_path is off: name a directory with storage.path.`,
+    );
   }
 
   private closeStores(): void {

@@ -71,6 +71,7 @@ async function prepare(agent: Agent, definition: PipelineDefinition): Promise<Pl
     newOutputs: [],
     goneOutputs: [],
   };
+  agent.requireDisk(definition);
   const made: { close?: () => Promise<void> | void }[] = [];
   try {
     for (const instance of definition.outputs) {

@@ -98,10 +98,15 @@ test('a full disk can be opened and drained', async ({ rig, skip }) => {
     expect(all.length).toBe(20);
     for (const stored of all.slice(0, 10)) store.settle(stored, 'x', 0, 10);
     store.writeProgress();
+    const files = segments(directory);
+    const next = put(store, makeChunk(), ['x']);
+    expect(await store.flush()).toBe(false);
+    expect(segments(directory)).toEqual(files);
     rmSync(filler);
     await store.tick();
+    expect(await store.flush()).toBe(true);
     const left = openStore({ directory: rig.crashed(directory) });
-    expect(left.store.all().map(({ id }) => id)).toEqual(all.slice(10).map(({ id }) => id));
+    expect(left.store.all().map(({ id }) => id)).toEqual([...all.slice(10).map(({ id }) => id), next.id]);
     await left.store.close();
     await store.close();
   });

@@ -200,14 +200,36 @@ describe('compaction', () => {
     }
   });
 
+  test('closed at every instant of it', async ({ rig }) => {
+    for (let turns = 0; turns < 16; turns++) {
+      const directory = rig.fresh();
+      const { store } = rig.open({ directory, segmentBytes: 2000 });
+      const stored = Array.from({ length: 6 }, () => put(store, makeChunk(), ['x']));
+      await store.flush();
+      put(store, makeChunk(), ['x']);
+      await store.flush();
+      for (const each of stored.slice(2)) store.settle(each, 'x', 0, 3);
+      const expected = await readAll(store);
+      const ticking = store.tick();
+      for (let n = 0; n < turns; n++) await turn();
+      await store.close();
+      const left = segments(directory);
+      await ticking;
+      expect(segments(directory)).toEqual(left);
+      const again = rig.open({ directory });
+      expect(await readAll(again.store)).toEqual(expected);
+      expect(again.said).toEqual([]);
+    }
+  });
+
   test('a progress log begun anew does not forget a chunk of which an older copy lies elsewhere', async ({
     rig,
   }) => {
-    const { store } = rig.open({ segmentBytes: 1 });
-    const [first] = (await fill(store, 2)) as [StoredChunk];
+    const { store } = rig.open();
+    const [first, second] = (await fill(store, 2)) as [StoredChunk, StoredChunk];
     await store.close();
-    // The copy that a crash between moving and deleting leaves.
-    const bytes = readFileSync(first.place?.segment.file ?? '');
+    // The copy that a crash in the middle of moving leaves.
+    const bytes = readFileSync(first.place?.segment.file ?? '').subarray(0, second.place?.offset);
     writeFileSync(join(store.directory, '0000000009.segment'), bytes);
     const once = rig.open();
     await once.store.close();
@@ -222,6 +244,7 @@ describe('the progress log', () => {
     const chunk = makeChunk({ records: 40_000, size: 1 });
     const stored = put(store, chunk, ['a rather long name of an output', 'y']);
     await store.flush();
+    store.rename(new Map([['y', 'renamed']]));
     const log = join(store.directory, 'progress.log');
     let largest = 0;
     for (let n = 1; n < 30_000; n++) {
@@ -235,7 +258,8 @@ describe('the progress log', () => {
     const again = rig.open({ directory: rig.crashed() });
     const [found] = again.store.all();
     expect(found?.openFor('a rather long name of an output')).toEqual([[29_999, 40_000]]);
-    expect(readFileSync(join(again.store.directory, 'progress.log'), 'utf8').split('\n').length).toBe(4);
+    expect(readFileSync(join(again.store.directory, 'progress.log'), 'utf8').split('\n').length).toBe(5);
+    expect(found?.outputs()).toEqual(['a rather long name of an output', 'renamed']);
   });
 
   test('ids never come back, also when the clock was set back', async ({ rig }) => {
@@ -320,7 +344,10 @@ test('a new segment never gets the number of one that is in quarantine', async (
   writeFileSync(file, readFileSync(file).fill(0, 20, 30));
   const next = rig.open();
   expect(next.counted('torn_bytes')).toBeGreaterThan(0);
-  await fill(next.store, 1);
+  expect(segments(store.directory)).toEqual([]);
+  await next.store.close();
+  const { store: later } = rig.open();
+  await fill(later, 1);
   expect(segments(store.directory)).toEqual(['0000000002.segment']);
 });
 
