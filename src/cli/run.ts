@@ -6,6 +6,7 @@ import type { ApiServer } from '../api/server.ts';
 import type { Watchdog, WatchdogOptions } from '../api/watchdog.ts';
 import type { PipelineDefinition, ServiceOptions } from '../config/definition.ts';
 import type { Problem } from '../config/problem.ts';
+import { BufferVersionError } from '../buffer/disk/store.ts';
 import { Agent } from '../pipeline/agent.ts';
 import type { StopSummary } from '../pipeline/summary.ts';
 import { StateError, StateLockedError } from '../state/store.ts';
@@ -332,7 +333,9 @@ function startFailure(error: unknown): Error {
       cause: error,
     });
   }
-  if (error instanceof StateError) return new UserError(error.message, EXIT.config, { cause: error });
+  if (error instanceof StateError || error instanceof BufferVersionError) {
+    return new UserError(error.message, EXIT.config, { cause: error });
+  }
   if (!(error instanceof Error)) return new UserError(String(error), EXIT.config);
   const code = (error as NodeJS.ErrnoException).code;
   const taken = code === 'EADDRINUSE';

@@ -5,15 +5,12 @@
  * reload  (DELIVERY.md, rule 29) unchanged inputs and outputs stay the same running objects; see reload.ts
  * stop    (rule 28) inputs stop, filters flush, queues send for half of `grace`, what is in flight has the rest
  */
-import { existsSync } from 'node:fs';
-import { join, resolve as absolute } from 'node:path';
-import { DiskStore } from '../buffer/disk/store.ts';
+import { join } from 'node:path';
 import { MemoryBuffer } from '../buffer/memory.ts';
 import type { OutputInstance, PipelineDefinition } from '../config/definition.ts';
 import { DeadLetters } from '../delivery/dead-letters.ts';
 import { OutputQueue } from '../delivery/queue.ts';
 import { compileMatch } from '../routing/match.ts';
-import { lockDirectory } from '../state/lock.ts';
 import type { DirectoryLock } from '../state/lock.ts';
 import { findHeirs } from '../state/take-over.ts';
 import { openState } from '../state/store.ts';
@@ -22,14 +19,15 @@ import type { Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { buildFilter, buildInput, buildOutput, fingerprintOf, outputNames } from './build.ts';
 import type { Surroundings } from './build.ts';
-import { ChunkBuffer } from './chunk-buffer.ts';
-import type { BufferedOutput } from './chunk-buffer.ts';
+import type { ChunkBuffer } from './chunk-buffer.ts';
+import type { BufferedOutput } from './disk-room.ts';
 import { Deadline } from './deadline.ts';
 import { FilterChain } from './filters.ts';
 import type { FilterStage } from './filters.ts';
 import { ABORT_MS, haltQueues } from './halt.ts';
 import { InputLedger } from './input-ledger.ts';
 import type { Flow, InputRunner } from './input-runner.ts';
+import { bufferDirectory, openBuffer, requireDisk } from './open-buffer.ts';
 import { reloadPipeline } from './reload.ts';
 import type { ReloadResult } from './reload.ts';
 import { Router } from './router.ts';
@@ -138,57 +136,34 @@ export class Agent {
     this.observe();
   }
 
-  /** Where the disk buffer is; undefined where there is no place for one. */
-  private get bufferDirectory(): string | undefined {
-    const { stateDirectory } = this.options;
-    const { path } = this.options.definition.service.storage;
-    if (path !== undefined) return absolute(path);
-    return stateDirectory === undefined ? undefined : join(stateDirectory, 'buffer');
-  }
-
   private openBuffer(): ChunkBuffer {
     const { definition, log, metrics, stateDirectory } = this.options;
-    const { storage } = definition.service;
-    const directory = this.bufferDirectory;
-    const buffer = new ChunkBuffer({
-      memory: this.memory,
-      log,
-      metrics,
-      open:
-        directory === undefined
-          ? undefined
-          : () => new DiskStore({ directory, sync: storage.sync, checksum: storage.checksum, log, metrics }),
-      limits: () => this.definition.service.storage,
-      outputs: () => this.bufferedOutputs(),
-      account: (input) => this.runner(input)?.account,
-    });
-    this.requireDisk(definition);
-    if (directory === undefined) return buffer;
-    this.memory.reserved = Math.min(storage.backlogMemory, this.memory.limit / 4);
+    const directory = bufferDirectory(definition, stateDirectory);
     try {
-      // The folder below the state path is held by the lock on that.
-      const own = stateDirectory !== undefined && storage.path === undefined;
-      if (!own) this.bufferLock = lockDirectory(directory);
-      // What an earlier run has left is looked at before anything is read; else the disk is opened when it is needed.
-      if (!own || existsSync(directory)) this.state?.useRecovered(buffer.openDisk()?.origins ?? new Map());
+      const { buffer, lock } = openBuffer({
+        definition,
+        directory,
+        // The folder below the state path is held by the lock on that.
+        lock: stateDirectory === undefined || definition.service.storage.path !== undefined,
+        memory: this.memory,
+        log,
+        metrics,
+        limits: () => this.definition.service.storage,
+        outputs: () => this.bufferedOutputs(),
+        account: (input) => this.runner(input)?.account,
+      });
+      this.bufferLock = lock;
+      this.state?.useRecovered(buffer.origins);
+      return buffer;
     } catch (error) {
       this.closeStores();
       throw error;
     }
-    return buffer;
   }
 
-  /** Throws when an input wants a disk buffer and there is no place for one. */
-  requireDisk({ inputs, service }: PipelineDefinition): void {
-    if (this.bufferDirectory !== undefined) return;
-    const wanting = inputs.find(
-      ({ storageType }) =>
-        (storageType ?? (service.storage.filesystem ? 'filesystem' : 'memory')) === 'filesystem',
-    );
-    if (wanting === undefined) return;
-    throw new Error(
-      `Input ${wanting.name} has storage.type: filesystem, and there is no place for a disk buffer, for state_path is off: name a directory with storage.path.`,
-    );
+  /** Throws when an input of a new configuration wants a disk buffer and there is no place for one. */
+  requireDisk(definition: PipelineDefinition): void {
+    requireDisk(definition, bufferDirectory(this.options.definition, this.options.stateDirectory));
   }
 
   private closeStores(): void {

@@ -9,7 +9,7 @@
  * Memory is short some time before the limit, so that an output that does well is not held up by one that does not. Where every output is stuck
  * and the source can be read again, nothing is moved: the input waits.
  */
-import type { DiskStore, Refusal, StoredChunk, Urgency } from '../buffer/disk/store.ts';
+import type { DiskStore, StoredChunk, Urgency } from '../buffer/disk/store.ts';
 import type { InputAccount, MemoryBuffer } from '../buffer/memory.ts';
 import type { Flight } from '../delivery/flight.ts';
 import { HeldChunk, ID_STEP } from '../delivery/held-chunk.ts';
@@ -22,30 +22,9 @@ import type { Receipt } from '../event/receipt.ts';
 import type { Source } from '../event/source.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-
-/** How an output's queue stands to the disk. */
-export interface BufferedOutput {
-  queue: OutputQueue;
-  /** Name of the plugin. */
-  plugin: string;
-  /** Bytes that may wait on disk for it; Infinity without a limit. */
-  diskLimit: number;
-  whenFull: 'block' | 'drop_oldest';
-}
-
-/** What the configuration says of the disk. */
-export interface DiskLimits {
-  /** False: nothing goes to disk because memory is short. */
-  overflow: boolean;
-  /** Bytes. */
-  overflowLimit: number;
-  /** Bytes that stay free on the volume, or a share of it. */
-  minFree: { bytes: number } | { share: number };
-  /** Chunks of filesystem inputs in memory. */
-  maxChunksUp: number;
-  /** Bytes of chunks that are read back. */
-  backlogMemory: number;
-}
+import { DiskRoom } from './disk-room.ts';
+import type { BufferedOutput, DiskLimits } from './disk-room.ts';
+import { isShort, Shortage } from './shortage.ts';
 
 export interface ChunkBufferOptions {
   memory: MemoryBuffer;
@@ -67,14 +46,8 @@ export interface Wish {
 
 /** A queue with less than this waiting is not what memory is short of. Share of the limit. */
 const HUNGRY_SHARE = 0.25;
-/** Memory is short from here on, share of the limit. */
-const SHORT_SHARE = 0.7;
-/** So much of it is left taken when it was. */
-const RELIEVED_SHARE = 0.5;
 /** Between two looks at what could go. Milliseconds. */
 const LOOK_MS = 20;
-/** How long the disk must have taken all before it counts as having room again. Milliseconds. */
-const ROOM_AGAIN_MS = 5000;
 /** Between two tries to open the disk. Milliseconds. */
 const OPEN_AGAIN_MS = 5000;
 
@@ -90,21 +63,12 @@ export class ChunkBuffer implements Keeper {
   private readonly wanting = new Set<HeldChunk>();
   private lookedAt = Number.NEGATIVE_INFINITY;
   private looking: NodeJS.Timeout | undefined;
-  private refusal: Refusal | 'output_limit' | undefined;
-  private refusedAt = 0;
+  private readonly room: DiskRoom;
   private openFailedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: ChunkBufferOptions) {
     this.options = options;
-    options.metrics.gauge(
-      'tailrace_storage_full',
-      '1 while the disk buffer takes nothing more, by reason: what should go there stays in memory, and inputs wait.',
-      (family) => {
-        for (const reason of ['limit', 'output_limit', 'min_free', 'failing']) {
-          family.labels({ reason }).value = this.refusal === reason ? 1 : 0;
-        }
-      },
-    );
+    this.room = new DiskRoom(options);
   }
 
   /** Opens the disk now. Throws BufferVersionError, and what the file system throws. */
@@ -114,6 +78,11 @@ export class ChunkBuffer implements Keeper {
     this.disk.onRoom = () => this.storeWanting();
     this.nextId = Math.max(this.nextId, this.disk.takeId());
     return this.disk;
+  }
+
+  /** By source and output, the ranges of bytes that the disk held when it was opened. */
+  get origins(): DiskStore['origins'] {
+    return this.disk?.origins ?? new Map();
   }
 
   /** The disk, opened when it is first needed; undefined where there is none. */
@@ -172,8 +141,13 @@ export class ChunkBuffer implements Keeper {
     }
     if (filesystem) this.store(held, held.source === undefined ? 'soon' : 'lazy', false);
     else if (receipt !== undefined && this.options.limits().overflow) this.store(held, 'now', true);
-    const { memory, limits } = this.options;
-    if (memory.used > memory.limit * SHORT_SHARE || (filesystem && this.up.size > limits().maxChunksUp)) {
+    const { memory, limits, account } = this.options;
+    const own = account(held.facts.input);
+    if (
+      isShort(memory) ||
+      (own !== undefined && isShort(own)) ||
+      (filesystem && this.up.size > limits().maxChunksUp)
+    ) {
       this.relieve();
     }
   }
@@ -206,7 +180,7 @@ export class ChunkBuffer implements Keeper {
     if (chunk.ends.length !== chunk.length) return false;
     const disk = this.diskNow();
     if (disk === undefined) return false;
-    if (!this.makeRoom(held, disk, overflow)) {
+    if (!this.room.make(held, disk, overflow)) {
       if (!overflow || held.onGivenUp !== undefined) this.wanting.add(held);
       return false;
     }
@@ -225,60 +199,6 @@ export class ChunkBuffer implements Keeper {
     );
     held.copy = copyOf(disk, stored);
     return true;
-  }
-
-  /** Whether the disk takes a chunk; drops the oldest of an output where its option says so. */
-  private makeRoom(held: HeldChunk, disk: DiskStore, overflow: boolean): boolean {
-    const { bytes } = held.facts;
-    let refusal = this.refusalFor(held, disk, overflow);
-    if (refusal === 'limit' || refusal === 'output_limit') {
-      const names = new Set([...held.flights].map(({ output }) => output));
-      const droppers = this.options
-        .outputs()
-        .filter(({ queue, whenFull }) => whenFull === 'drop_oldest' && names.has(queue.stateName))
-        .toSorted((a, b) => disk.bytesFor(b.queue.stateName) - disk.bytesFor(a.queue.stateName));
-      for (const { queue, diskLimit } of droppers) {
-        const over = disk.bytesFor(queue.stateName) + bytes - diskLimit;
-        if (refusal === 'limit' || over > 0) queue.dropOldest(Math.max(bytes, over));
-      }
-      if (droppers.length > 0) refusal = this.refusalFor(held, disk, overflow);
-    }
-    this.announce(refusal, disk);
-    return refusal === undefined;
-  }
-
-  private refusalFor(held: HeldChunk, disk: DiskStore, overflow: boolean): ChunkBuffer['refusal'] {
-    const { limits, outputs } = this.options;
-    const { overflowLimit, minFree } = limits();
-    const { bytes } = held.facts;
-    if (disk.isFailing) return 'failing';
-    const free = disk.freeSpace();
-    if ('share' in minFree ? free.share < minFree.share : free.bytes < minFree.bytes) return 'min_free';
-    if (overflow && disk.overflowBytes + bytes > overflowLimit) return 'limit';
-    const names = new Set([...held.flights].map(({ output }) => output));
-    for (const { queue, diskLimit } of outputs()) {
-      if (names.has(queue.stateName) && disk.bytesFor(queue.stateName) + bytes > diskLimit)
-        return 'output_limit';
-    }
-    return undefined;
-  }
-
-  private announce(refusal: ChunkBuffer['refusal'], disk: DiskStore): void {
-    const { log } = this.options;
-    const now = performance.now();
-    if (refusal === undefined) {
-      // At the limit every chunk that goes makes room for another: that is no news.
-      if (this.refusal === undefined || now - this.refusedAt < ROOM_AGAIN_MS) return;
-      this.refusal = undefined;
-      log.info({}, 'The disk buffer has room again');
-      return;
-    }
-    this.refusedAt = now;
-    if (refusal === this.refusal) return;
-    this.refusal = refusal;
-    if (refusal !== 'failing') {
-      log.warn({ reason: refusal, directory: disk.directory, bytes: disk.livingBytes }, FULL[refusal]);
-    }
   }
 
   /** Tries again what found no room. */
@@ -303,17 +223,18 @@ export class ChunkBuffer implements Keeper {
     this.lookedAt = performance.now();
     const { memory, limits, outputs } = this.options;
     const { overflow, maxChunksUp } = limits();
+    const shortage = new Shortage(memory, this.up, this.options.account);
     const hungry = new Set(
       outputs()
-        .filter(({ queue }) => queue.isHungry(memory.limit * HUNGRY_SHARE))
+        .filter(({ queue }) => queue.isHungry(shortage.smallestLimit * HUNGRY_SHARE))
         .map(({ queue }) => queue.stateName),
     );
     const onDisk: HeldChunk[] = [];
     const blocked = new Set<string>();
-    // The oldest first: were a later chunk of a tag on disk alone, a crash would turn them round, for the others are read again.
     let copies = 0;
+    // The oldest first: were a later chunk of a tag on disk alone, a crash would turn them round, for the others are read again.
     for (const held of this.up) {
-      const { tag } = held.facts;
+      const { tag, input } = held.facts;
       if (held.copy !== undefined) copies++;
       if ([...held.flights].some(({ output }) => hungry.has(output))) {
         // It will be sent at once.
@@ -323,21 +244,20 @@ export class ChunkBuffer implements Keeper {
       if (held.copy === undefined) {
         // What nobody but the stuck need waits in its source, if it has one and all are stuck (rule 16).
         const waits = hungry.size === 0 && held.source !== undefined;
-        if (blocked.has(tag) || waits || !overflow || !this.store(held, 'now', true)) {
+        const mayGo = shortage.concerns(input) && overflow && !waits && !blocked.has(tag);
+        if (!mayGo || !this.store(held, 'now', true)) {
           blocked.add(tag);
           continue;
         }
       }
       onDisk.push(held);
     }
-    let excess = memory.used - memory.limit * RELIEVED_SHARE;
     let tooMany = copies - maxChunksUp;
     const evicted = new Set<HeldChunk>();
     // The newest are needed last.
     for (const held of onDisk.toReversed()) {
-      if (excess <= 0 && tooMany <= 0) break;
+      if (!shortage.take(held) && tooMany <= 0) continue;
       evicted.add(held);
-      excess -= held.cost;
       tooMany--;
     }
     if (evicted.size === 0) return;
@@ -348,7 +268,7 @@ export class ChunkBuffer implements Keeper {
   /** An attempt is over: if an input waits, it may be helped now. */
   afterAttempt(): void {
     const { memory } = this.options;
-    if (memory.isWaitedFor || memory.used > memory.limit * SHORT_SHARE) this.relieve();
+    if (memory.isWaitedFor || isShort(memory)) this.relieve();
   }
 
   /** Moves what was read of a source and is not safe to disk. True when all of it is durable or settled. */
@@ -448,9 +368,7 @@ export class ChunkBuffer implements Keeper {
 
   /** Why nothing more goes to disk, a sentence; undefined while it does. */
   get problem(): string | undefined {
-    if (this.disk?.isFailing === true)
-      return 'The disk buffer cannot be written: what it should take stays in memory.';
-    return this.refusal === undefined || this.refusal === 'failing' ? undefined : `${FULL[this.refusal]}.`;
+    return this.room.problem;
   }
 
   writeProgress(): void {
@@ -461,9 +379,7 @@ export class ChunkBuffer implements Keeper {
   async tick(): Promise<void> {
     if (this.wanting.size > 0) this.storeWanting();
     if (this.options.memory.isWaitedFor) this.relieve();
-    if (this.disk !== undefined && this.wanting.size === 0 && this.refusal !== undefined) {
-      this.announce(this.disk.isFailing ? 'failing' : undefined, this.disk);
-    }
+    if (this.disk !== undefined && this.wanting.size === 0) this.room.refresh(this.disk);
     await this.disk?.tick();
   }
 
@@ -472,15 +388,6 @@ export class ChunkBuffer implements Keeper {
     await this.disk?.close();
   }
 }
-
-const FULL = {
-  limit:
-    'The disk buffer is full (storage.overflow.limit): chunks stay in memory, and inputs wait when that is full',
-  output_limit:
-    'An output has as much on disk as it may (storage.total_limit_size): its chunks stay in memory, and inputs wait when that is full',
-  min_free:
-    'The volume of the disk buffer has too little space left (storage.overflow.min_free): chunks stay in memory, and inputs wait when that is full',
-} as const;
 
 function copyOf(disk: DiskStore, stored: StoredChunk): DiskCopy {
   return {

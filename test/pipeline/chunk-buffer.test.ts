@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { DiskStore } from '../../src/buffer/disk/store.ts';
 import { MemoryBuffer } from '../../src/buffer/memory.ts';
+import type { InputAccount } from '../../src/buffer/memory.ts';
 import type { OutputQueue } from '../../src/delivery/queue.ts';
 import { Batch } from '../../src/event/batch.ts';
 import { encodeBatch } from '../../src/event/chunk.ts';
@@ -13,7 +14,8 @@ import type { Outcome } from '../../src/event/outcome.ts';
 import { Receipt } from '../../src/event/receipt.ts';
 import { Source } from '../../src/event/source.ts';
 import { ChunkBuffer } from '../../src/pipeline/chunk-buffer.ts';
-import type { DiskLimits, Wish } from '../../src/pipeline/chunk-buffer.ts';
+import type { Wish } from '../../src/pipeline/chunk-buffer.ts';
+import type { DiskLimits } from '../../src/pipeline/disk-room.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
 import { Destination, recordingLog } from '../delivery/harness.ts';
 
@@ -69,6 +71,8 @@ class Bench {
     maxChunksUp: 128,
     backlogMemory: 250_000,
   };
+  /** Of all chunks. */
+  account: InputAccount | undefined;
   private written = 0;
 
   constructor() {
@@ -93,7 +97,7 @@ class Bench {
           diskLimit: this.diskLimit,
           whenFull: this.whenFull,
         })),
-      account: () => undefined,
+      account: () => this.account,
     });
   }
 
@@ -164,6 +168,20 @@ describe('ChunkBuffer', () => {
     expect(bench.value('tailrace_storage_overflow_bytes')).toBe(0);
     await dead.queue.halt();
     expect(memory.total).toBe(0);
+  });
+
+  it('makes room in the account of an input with a limit of its own', async () => {
+    const { memory } = begin();
+    bench.account = memory.open('in', 200_000);
+    bench.sink('dead').up = false;
+    const healthy = bench.sink('healthy');
+    for (let n = 0; n < 10; n++) {
+      bench.write(['dead', 'healthy']);
+      await healthy.queue.idle();
+      await memory.room(bench.account);
+    }
+    expect(bench.value('tailrace_storage_overflow_bytes')).toBeGreaterThan(250_000);
+    expect(memory.used).toBeLessThan(200_000);
   });
 
   it('rule 16: with every output stuck and a source that can be read again nothing is written', async () => {
