@@ -16,6 +16,7 @@ import { backoffMs } from './backoff.ts';
 import type { BackoffOptions } from './backoff.ts';
 import type { Flight } from './flight.ts';
 import { Halving } from './halving.ts';
+import type { Refused } from './halving.ts';
 import type { HeldChunk } from './held-chunk.ts';
 import type { Limits } from './lanes.ts';
 import type { OutputLedger } from './ledger.ts';
@@ -353,17 +354,20 @@ export class OutputQueue {
     this.options.charge(bytes);
     for (const { flight } of parcels) flight.sending++;
     const attempt = new Attempt(parcels.map(({ flight }) => flight));
-    const work = this.send(parcels, attempt, new Halving(records)).finally(() => {
-      this.attempts.delete(attempt);
-      this.sending -= records;
-      this.sendingBytes -= bytes;
-      this.options.charge(-bytes);
-      for (const flight of attempt.flights) flight.sending--;
-      this.waiting.lanes.release(parcels);
-      if (this.waiting.total === 0) this.becomeIdle();
-      this.options.afterAttempt();
-      this.schedule();
-    });
+    const halving = new Halving();
+    const work = this.send(parcels, attempt, halving)
+      .then(() => this.conclude(halving))
+      .finally(() => {
+        this.attempts.delete(attempt);
+        this.sending -= records;
+        this.sendingBytes -= bytes;
+        this.options.charge(-bytes);
+        for (const flight of attempt.flights) flight.sending--;
+        this.waiting.lanes.release(parcels);
+        if (this.waiting.total === 0) this.becomeIdle();
+        this.options.afterAttempt();
+        this.schedule();
+      });
     this.attempts.set(attempt, work);
     return true;
   }
@@ -400,6 +404,7 @@ export class OutputQueue {
     halving.accepted +=
       countRecords(parcels) - (outcome.retry?.length ?? 0) - (outcome.rejected?.length ?? 0);
     this.take(parcels, outcome);
+    if (halving.accepted > 0) this.conclude(halving);
   }
 
   private async failed(
@@ -429,21 +434,35 @@ export class OutputQueue {
       log.debug({ records, reason }, 'The attempt is halved to find the record that does not pass');
       const [head, tail] = cut(parcels, records >> 1);
       await this.send(head, attempt, halving);
-      if (halving.isDestinationFault) this.again(tail, reason, undefined, false);
+      if (halving.isDestinationFault) halving.untried.push(...tail);
       else await this.send(tail, attempt, halving);
       return;
     }
-    if (refused) {
-      halving.refused++;
-      if (halving.isDestinationFault && (parcels[0]?.attempts ?? 0) < Halving.PATIENCE) {
-        this.again(parcels, `it refuses every single record: ${reason}`, undefined, true);
-        return;
-      }
+    if (!refused) {
+      this.take(parcels, { rejected: [{ index: 0, reason: `plugin_error: ${reason}` }] });
+      return;
     }
-    const rejection: Rejection = refused
-      ? { index: 0, reason, ...(error.status === undefined ? {} : { status: error.status }) }
-      : { index: 0, reason: `plugin_error: ${reason}` };
-    this.take(parcels, { rejected: [rejection] });
+    const { status } = error;
+    const [parcel] = parcels as [Parcel];
+    halving.refuse({ parcel, rejection: { index: 0, reason, ...(status === undefined ? {} : { status }) } });
+    if (halving.accepted > 0) this.conclude(halving);
+  }
+
+  /** What was refused record by record becomes dead letters, unless the destination takes nothing at all (rule 21). */
+  private conclude(halving: Halving): void {
+    const fault = halving.isDestinationFault;
+    const refused = halving.takeRefused();
+    if (fault) {
+      const { reason } = (refused.at(-1) as Refused).rejection;
+      this.again(
+        [...refused.map(({ parcel }) => parcel), ...halving.untried],
+        `it refuses every single record: ${reason}`,
+        undefined,
+        true,
+      );
+      return;
+    }
+    for (const { parcel, rejection } of refused) this.take([parcel], { rejected: [rejection] });
   }
 
   /** Settles what an attempt came to. */

@@ -273,8 +273,8 @@ export class Trial {
       const file = join(this.directory, basename(segment.file));
       if (!existsSync(file)) continue;
       const { size } = statSync(file);
-      const ends = [...this.known.values()].map(({ stored: { state, place } }) =>
-        state === 'durable' && place?.segment === segment ? place.offset + placeBytes(place) : 0,
+      const ends = [...this.known.values()].map(({ durable, stored: { place } }) =>
+        durable && place?.segment === segment ? place.offset + placeBytes(place) : 0,
       );
       const firm = Math.max(16, ...ends);
       const at = firm + Math.floor(Math.max(0, size - firm) * keep);
