@@ -11,7 +11,7 @@ import type {
 } from '../config/definition.ts';
 import type { DeadLetters } from '../delivery/dead-letters.ts';
 import { OutputLedger } from '../delivery/ledger.ts';
-import type { QueueOptions } from '../delivery/queue.ts';
+import type { QueueOptions } from '../delivery/queue-options.ts';
 import { Undeliverable } from '../delivery/undeliverable.ts';
 import type { UndeliverableOptions } from '../delivery/undeliverable.ts';
 import type { Output, Parser, PluginContext } from '../plugin.ts';

@@ -7,7 +7,7 @@
  */
 import type { PipelineDefinition } from '../config/definition.ts';
 import { OutputQueue } from '../delivery/queue.ts';
-import type { QueueOptions } from '../delivery/queue.ts';
+import type { QueueOptions } from '../delivery/queue-options.ts';
 import { Family } from '../telemetry/metrics.ts';
 import type { Agent, OutputRunner } from './agent.ts';
 import { buildFilter, buildInput, buildOutput, fingerprintOf, outputNames } from './build.ts';

@@ -11,7 +11,7 @@ import { HeldChunk, ID_STEP } from '../../src/delivery/held-chunk.ts';
 import type { Keeper } from '../../src/delivery/held-chunk.ts';
 import { OutputLedger } from '../../src/delivery/ledger.ts';
 import { OutputQueue } from '../../src/delivery/queue.ts';
-import type { QueueOptions } from '../../src/delivery/queue.ts';
+import type { QueueOptions } from '../../src/delivery/queue-options.ts';
 import { Undeliverable } from '../../src/delivery/undeliverable.ts';
 import type { Logger } from '../../src/telemetry/log.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';

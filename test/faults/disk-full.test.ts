@@ -1,38 +1,16 @@
 /** A full disk, under the file output and under the state: the agent goes on, counts, and catches up by itself once there is space. */
-import { execFileSync } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { expect } from 'vitest';
 import { test } from '../support/e2e.ts';
-import type { Rig } from '../support/e2e.ts';
 import { countDoubles, expectComplete } from '../support/judge.ts';
 import { numberedLines, readNumbered } from '../support/numbered.ts';
+import { fill, withSmallDisk } from '../support/small-disk.ts';
 
 const DISK = 1_000_000;
 const LINES = 10_000;
 
-/** Runs `use` with a small file system at `disk` in the test's directory, or skips where mounting is not allowed. */
-async function withSmallDisk(
-  rig: Rig,
-  skip: (why: string) => never,
-  use: (disk: string) => Promise<void>,
-): Promise<void> {
-  const disk = rig.path('disk');
-  mkdirSync(disk);
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK}`, 'tmpfs', disk], { stdio: 'ignore' });
-  } catch {
-    skip('Mounting a small file system takes root.');
-  }
-  try {
-    await use(disk);
-  } finally {
-    for (const agent of rig.agents) await agent.kill();
-    execFileSync('umount', [disk]);
-  }
-}
-
 test('file output on a full disk', async ({ rig, skip }) => {
-  await withSmallDisk(rig, skip, async (disk) => {
+  await withSmallDisk({ rig, bytes: DISK, skip }, async (disk) => {
     const sink = await rig.sink();
     rig.configure(`
 service:
@@ -80,11 +58,11 @@ pipeline:
   });
 });
 
-test('positions on a full disk: delivery goes on, and a kill costs duplicates only', async ({
+test('fault 10: positions on a full disk: delivery goes on, and a kill costs duplicates only', async ({
   rig,
   skip,
 }) => {
-  await withSmallDisk(rig, skip, async (disk) => {
+  await withSmallDisk({ rig, bytes: DISK, skip }, async (disk) => {
     const sink = await rig.sink();
     rig.configure(`
 service:
@@ -130,16 +108,3 @@ pipeline:
     expect(countDoubles(sink)).toBe(0);
   });
 });
-
-/** Writes until nothing fits any more. */
-function fill(path: string): void {
-  const descriptor = openSync(path, 'a');
-  for (let size = 65_536; size > 0;) {
-    try {
-      writeSync(descriptor, Buffer.alloc(size));
-    } catch {
-      size >>= 1;
-    }
-  }
-  closeSync(descriptor);
-}

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Scrape } from './metrics.ts';
@@ -38,6 +38,10 @@ export interface AgentOptions {
   /** Directory for positions, or `off`; undefined leaves it to the configuration. */
   state: string | undefined;
   cwd: string;
+  /** Further options of Node.js: modules to load before the agent, and the like. */
+  node?: readonly string[];
+  /** Descriptors that it may have open at once. */
+  openFiles?: number;
 }
 
 interface Waiter {
@@ -57,12 +61,19 @@ export class AgentProcess {
   private waiters: Waiter[] = [];
   private rest = '';
 
-  constructor({ config, state, cwd }: AgentOptions) {
+  constructor({ config, state, cwd, node = [], openFiles }: AgentOptions) {
     const { PATH, HOME } = process.env;
+    // The shell gives its place to the agent: the process id is the agent's.
+    const [command, ...before] =
+      openFiles === undefined
+        ? [process.execPath]
+        : ['/bin/sh', '-c', `ulimit -n ${openFiles}; exec "$@"`, 'sh', process.execPath];
     this.child = spawn(
-      process.execPath,
+      command as string,
       [
+        ...before,
         '--max-semi-space-size=8',
+        ...node,
         LAUNCHER,
         'run',
         '--config',
@@ -203,6 +214,19 @@ export class AgentProcess {
       in_doubt,
     } = last as LogLine & Omit<Summary, 'text'>;
     return { text, read, delivered, dropped, dead_lettered, in_doubt };
+  }
+
+  /** The most memory that it ever had in RAM, in bytes. */
+  get peakMemory(): number {
+    const [, kilobytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8')) ?? [];
+    return Number(kilobytes) * 1024;
+  }
+
+  /** What `/ready` answers. */
+  async ready(): Promise<{ status: number; reasons: readonly string[] }> {
+    const response = await fetch(`${await this.api()}/ready`);
+    const { reasons = [] } = (await response.json()) as { reasons?: readonly string[] };
+    return { status: response.status, reasons };
   }
 
   /** Number of open descriptors. */

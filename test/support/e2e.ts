@@ -11,6 +11,10 @@ export interface Launch {
   config?: string;
   /** Directory for positions; null leaves it to the configuration. */
   state?: string | null;
+  /** Further options of Node.js. */
+  node?: readonly string[];
+  /** Descriptors that it may have open at once. */
+  openFiles?: number;
 }
 
 export class Rig {
@@ -30,8 +34,8 @@ export class Rig {
   }
 
   /** Starts an agent without waiting for anything. */
-  launch({ config = 'pipeline.yaml', state = 'state' }: Launch = {}): AgentProcess {
-    const agent = new AgentProcess({ config, state: state ?? undefined, cwd: this.directory });
+  launch({ config = 'pipeline.yaml', state = 'state', ...more }: Launch = {}): AgentProcess {
+    const agent = new AgentProcess({ config, state: state ?? undefined, cwd: this.directory, ...more });
     this.agents.push(agent);
     return agent;
   }

@@ -47,6 +47,6 @@ export class Sender {
 export async function inputPort(agent: {
   said(message: RegExp): Promise<Readonly<Record<string, unknown>>>;
 }): Promise<number> {
-  const { port } = await agent.said(/^Taking requests/);
+  const { port } = await agent.said(/^Listening for HTTP requests/);
   return Number(port);
 }

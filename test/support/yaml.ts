@@ -1,15 +1,16 @@
 /** Configurations of end-to-end tests: short waits, one tail, http outputs. */
 
-/** Waits are a twentieth of the defaults. */
-export const QUICK = `
-  flush: 0.02
-  grace: 1
-  scheduler.base: 0.05
-  scheduler.cap: 0.1`;
+/** Waits are a fiftieth to a hundredth of the defaults. */
+export const QUICK: Readonly<Record<string, string | number>> = {
+  flush: 0.02,
+  grace: 1,
+  'scheduler.base': 0.05,
+  'scheduler.cap': 0.1,
+};
 
 export interface PipelineText {
-  /** Keys of `service`, each line indented by two. */
-  service?: string;
+  /** Keys of `service`; without it {@link QUICK}. */
+  service?: Readonly<Record<string, string | number>>;
   plugins?: readonly string[];
   inputs?: readonly string[];
   filters?: readonly string[];
@@ -43,7 +44,7 @@ export function own(name: string, ...keys: string[]): string {
 }
 
 export function pipeline({
-  service = '',
+  service = QUICK,
   plugins = [],
   inputs = [tail()],
   filters = [],
@@ -51,8 +52,8 @@ export function pipeline({
 }: PipelineText): string {
   return [
     ...(plugins.length === 0 ? [] : ['plugins:', ...plugins.map((plugin) => `  - ${plugin}`)]),
-    `service:${QUICK}`,
-    service,
+    'service:',
+    ...Object.entries({ http_server: 'on', ...service }).map(([key, value]) => `  ${key}: ${value}`),
     'pipeline:',
     '  inputs:',
     ...inputs,
