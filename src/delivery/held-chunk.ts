@@ -14,6 +14,8 @@ import { Flight } from './flight.ts';
 
 /** The chunk's frame in the disk buffer. */
 export interface DiskCopy {
+  /** The chunk's memory is still to be written. */
+  readonly busy: boolean;
   /** The records from index `from` to `to` are settled at an output. */
   settle(output: string, from: number, to: number): void;
   /** Undefined when it is damaged: counted there, and its records are gone. Rejects when it cannot be read now. */
@@ -220,7 +222,8 @@ export class HeldChunk {
     this.memory = undefined;
     this.keeper.charge(this, -memory.cost);
     this.readBack = false;
-    if (!this.tainted) memory.free();
+    // A flight that moved its rest away leaves a frame that may not be written yet.
+    if (!this.tainted && this.copy?.busy !== true) memory.free();
   }
 }
 

@@ -391,6 +391,9 @@ export class ChunkBuffer implements Keeper {
 
 function copyOf(disk: DiskStore, stored: StoredChunk): DiskCopy {
   return {
+    get busy() {
+      return stored.busy;
+    },
     settle: (output, from, to) => disk.settle(stored, output, from, to),
     read: () => disk.read(stored),
   };

@@ -1,5 +1,9 @@
 /** A client of the `http` input: sends numbered lines as lines of JSON, and remembers which were acknowledged. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { numbered } from './numbered.ts';
+
+/** Before a request that was refused for want of room is sent again. Milliseconds. */
+const REFUSED_PAUSE_MS = 25;
 
 export class Sender {
   /** Lines of the stream up to here were acknowledged, one request after the other. */
@@ -34,11 +38,12 @@ export class Sender {
     return response.status;
   }
 
-  /** Sends until so many lines are acknowledged, `lines` per request. Throws at the first refusal. */
+  /** Sends until so many lines are acknowledged, `lines` per request; again a moment later when there is no room, as a client should. */
   async sendUpTo(total: number, lines: number): Promise<void> {
     while (this.acknowledged < total) {
       const status = await this.send(Math.min(lines, total - this.acknowledged));
-      if (status !== 201) throw new Error(`The http input answered ${status}.`);
+      if (status === 429) await pause(REFUSED_PAUSE_MS);
+      else if (status !== 201) throw new Error(`The http input answered ${status}.`);
     }
   }
 }
