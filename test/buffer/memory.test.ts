@@ -51,6 +51,31 @@ describe('MemoryBuffer', () => {
     expect(fullResumed).toBe(true);
   });
 
+  it('makes an input wait that has as many chunks in memory as it may', async () => {
+    const memory = new MemoryBuffer(1000);
+    const account = memory.open('a', 0, 2);
+    account.chunks = 2;
+    const room = memory.room(account);
+    expect(room).toBeInstanceOf(Promise);
+    account.chunks = 1;
+    memory.release(0, account);
+    await room;
+    expect(memory.room(account)).toBeUndefined();
+  });
+
+  it('sets aside what is kept for reading back from disk', () => {
+    const memory = new MemoryBuffer(1000);
+    memory.reserved = 300;
+    const account = memory.open('a', 0);
+    expect(memory.reserve(701, account)).toBe(false);
+    expect(memory.reserve(700, account)).toBe(true);
+    memory.chargeBack(250);
+    expect(memory.total).toBe(950);
+    expect(memory.room(account)).toBeInstanceOf(Promise);
+    memory.release(1, account);
+    expect(memory.room(account)).toBeUndefined();
+  });
+
   it('lets everybody go at a stop', async () => {
     const memory = new MemoryBuffer(10);
     const account = memory.open('a', 0);
