@@ -8,6 +8,8 @@ export interface Measurement {
   wall: number;
   /** Peak resident memory, bytes. */
   rss: number;
+  /** Bytes that it handed to write calls of any kind, as last looked at. */
+  written: number;
   exitCode: number | null;
   stdout: string;
   stderr: string;
@@ -20,6 +22,15 @@ function peakOf(pid: number, before: number): number {
   try {
     const kilobytes = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
     return Math.max(before, Number(kilobytes ?? 0) * 1024);
+  } catch {
+    return before;
+  }
+}
+
+/** The bytes written so far, from /proc; a process that is gone keeps its last value. */
+function writtenBy(pid: number, before: number): number {
+  try {
+    return Number(/^wchar: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1] ?? before);
   } catch {
     return before;
   }
@@ -42,6 +53,7 @@ export async function measure(
     { ...options, stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'] },
   );
   let rss = 0;
+  let written = 0;
   let pid = 0;
   const collected = ['', '', '', '', ''];
   child.stdio.forEach((stream, index) => {
@@ -51,7 +63,9 @@ export async function measure(
     });
   });
   const poll = setInterval(() => {
-    if (pid > 0) rss = peakOf(pid, rss);
+    if (pid === 0) return;
+    rss = peakOf(pid, rss);
+    written = writtenBy(pid, written);
   }, POLL_MS);
   const exitCode = await new Promise<number | null>((resolve, reject) => {
     child.on('error', reject);
@@ -67,6 +81,7 @@ export async function measure(
     cpu,
     wall: (performance.now() - startedAt) / 1000,
     rss,
+    written,
     exitCode,
     stdout: collected[1] ?? '',
     stderr: collected[2] ?? '',

@@ -78,8 +78,11 @@ export interface Input {
   readonly finite?: boolean;
   /** Starts reading. Resolves when it runs; throws only for what makes the whole agent's start fail (a port that is taken). */
   start(emit: Emit): Promise<void> | void;
-  /** Stops reading: afterwards no `emit` starts. Sources stay open so that positions can still be settled. */
-  stop(): Promise<void> | void;
+  /**
+   * Stops reading: when it resolves no `emit` starts any more. Sources stay open so that positions can still be settled. Until `over` is
+   * aborted it may go on to read what cannot be read later (a deleted file); batches are not taken after that.
+   */
+  stop(over?: AbortSignal): Promise<void> | void;
   /** Lets go of everything. After `stop`, once everything is settled or the grace time is over. */
   close?(): Promise<void> | void;
   /** Per file that it follows, the bytes that are not read or not settled; for `tailrace status`. */

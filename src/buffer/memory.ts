@@ -24,6 +24,9 @@ interface Waiter {
   resume: () => void;
 }
 
+/** Who was refused memory asks again within this time. Milliseconds. */
+const REFUSED_MS = 5000;
+
 export class MemoryBuffer {
   /** Bytes that all chunks and request bodies may take together. */
   readonly limit: number;
@@ -33,9 +36,10 @@ export class MemoryBuffer {
   used = 0;
   /** Bytes of what was read back. */
   back = 0;
-  /** Called when an input begins to wait: whoever holds chunks back should let go of them. */
+  /** Called when an input begins to wait, or is refused: whoever holds chunks back should let go of them. */
   onPressure: (() => void) | undefined;
   private waiters: Waiter[] = [];
+  private refusedAt = Number.NEGATIVE_INFINITY;
 
   constructor(limit: number) {
     this.limit = limit;
@@ -84,9 +88,18 @@ export class MemoryBuffer {
 
   /** Charges bytes if they fit beside all the others; false when they do not. */
   reserve(bytes: number, account: InputAccount): boolean {
-    if (account.used + bytes > account.limit || this.used + bytes > this.limit - this.reserved) return false;
+    if (account.used + bytes > account.limit || this.used + bytes > this.limit - this.reserved) {
+      this.refusedAt = performance.now();
+      this.onPressure?.();
+      return false;
+    }
     this.charge(bytes, account);
     return true;
+  }
+
+  /** Somebody who cannot wait was refused a moment ago, and will ask again. */
+  get wasRefused(): boolean {
+    return performance.now() - this.refusedAt < REFUSED_MS;
   }
 
   /** Resolves when the input may go on; undefined when it may right now. */

@@ -67,6 +67,8 @@ export class HeldChunk {
   private rests = 0;
   /** Rests that are not safe yet. */
   private openRests = 0;
+  /** Those of them that moved away before there was a frame: it does not have them. */
+  private openRestsWithoutFrame = 0;
 
   /** A chunk that has just been made. */
   static ofMemory(id: number, chunk: Chunk, keeper: Keeper): HeldChunk {
@@ -109,6 +111,11 @@ export class HeldChunk {
 
   get durable(): boolean {
     return this.isDurable;
+  }
+
+  /** Its source has it still: it need not go to disk. */
+  get canBeReadAgain(): boolean {
+    return this.source !== undefined && !this.source.gone;
   }
 
   /** It is being written to disk. */
@@ -156,7 +163,7 @@ export class HeldChunk {
     if (this.isDurable) return;
     this.isDurable = true;
     this.source?.touch();
-    this.becomeSafe();
+    if (this.isSafe) this.becomeSafe();
     this.trim();
   }
 
@@ -167,7 +174,8 @@ export class HeldChunk {
   }
 
   private get isSafe(): boolean {
-    return this.isDurable || (this.flights.size === 0 && this.openRests === 0);
+    if (this.isDurable) return this.openRestsWithoutFrame === 0;
+    return this.flights.size === 0 && this.openRests === 0;
   }
 
   /** A flight has landed. */
@@ -190,12 +198,15 @@ export class HeldChunk {
 
   /** Moves a flight's open records, which are all that is in `rest`, there. */
   handOver(flight: Flight, rest: HeldChunk): void {
+    const hasFrame = this.copy !== undefined;
     rest.flights.add(flight);
     this.openRests++;
+    if (!hasFrame) this.openRestsWithoutFrame++;
     this.leave(flight);
     flight.pinned = rest.pin();
     rest.whenSafe(() => {
       this.openRests--;
+      if (!hasFrame) this.openRestsWithoutFrame--;
       if (this.isSafe) this.becomeSafe();
     });
   }

@@ -23,17 +23,21 @@ export function countRecords(parcels: readonly Parcel[]): number {
   return count;
 }
 
-/** The parts of `parcels` that hold the records with these indexes (ascending, counted through all parcels). */
+/**
+ * The parts of `parcels` that hold the records with these indexes (ascending, counted through all parcels). No part reaches from one
+ * parcel into the next, be that of the same flight: whoever asks what is left of a parcel looks for parts that lie in it.
+ */
 export function pick(parcels: readonly Parcel[], indexes: readonly number[]): Parcel[] {
   const picked: Parcel[] = [];
   let next = 0;
   let offset = 0;
   for (const parcel of parcels) {
     const end = offset + parcel.to - parcel.from;
+    const before = picked.length;
     for (let index = indexes[next]; index !== undefined && index < end; index = indexes[next]) {
       const at = parcel.from + index - offset;
-      const last = picked.at(-1);
-      if (last !== undefined && last.flight === parcel.flight && last.to === at) last.to++;
+      const last = picked.length > before ? picked.at(-1) : undefined;
+      if (last?.to === at) last.to++;
       else picked.push({ ...parcel, from: at, to: at + 1 });
       next++;
     }

@@ -238,7 +238,7 @@ export class Waiting {
 
 /** Neither on disk nor in a source. */
 function isLost(flight: Flight): boolean {
-  return !flight.isDurable && flight.held.source === undefined;
+  return !flight.isDurable && !flight.held.canBeReadAgain;
 }
 
 function unpin(flight: Flight): void {

@@ -38,6 +38,11 @@ export class Source {
   emitted: number;
   /** Offset of the first byte that a filter holds; infinite when none does. */
   heldFrom = Number.POSITIVE_INFINITY;
+  /**
+   * Its bytes cannot be read again (a file that was deleted or truncated): what memory has of them goes to disk, at a stop at the
+   * latest.
+   */
+  gone = false;
   /** Set when something changed that the store has not written. */
   dirty = true;
   /** Called whenever `dirty` goes from false to true. */

@@ -21,7 +21,7 @@ import { buildFilter, buildInput, buildOutput, fingerprintOf, outputNames } from
 import type { Surroundings } from './build.ts';
 import type { ChunkBuffer } from './chunk-buffer.ts';
 import type { BufferedOutput } from './disk-room.ts';
-import { Deadline } from './deadline.ts';
+import { Deadline, SAVING_SHARE } from './deadline.ts';
 import { FilterChain } from './filters.ts';
 import type { FilterStage } from './filters.ts';
 import { ABORT_MS, haltQueues } from './halt.ts';
@@ -301,14 +301,17 @@ export class Agent {
   }
 
   private async stopInputs(deadline: Deadline): Promise<void> {
+    const over = new AbortController();
     const stops = this.inputs.map(async ({ name, input }) => {
       try {
-        await input?.stop();
+        await input?.stop(over.signal);
       } catch (error) {
         this.log.error({ input: name, error }, 'The input failed to stop');
       }
     });
     this.memory.releaseAll();
+    await deadline.wait(Promise.all(stops), this.graceMs * SAVING_SHARE);
+    over.abort();
     await deadline.wait(Promise.all(stops), this.graceMs / 2);
     await deadline.wait(Promise.all(this.inputs.map((runner) => runner.settle())), this.graceMs / 2);
     for (const runner of this.inputs) runner.close();
@@ -336,6 +339,8 @@ export class Agent {
       }),
     );
     await new Deadline().wait(closed, ABORT_MS);
+    // What inputs gave up as they closed is forgotten.
+    this.state?.writeMarks();
     await this.flow.filters.close();
     await new Deadline().wait(this.buffer.close(), SPOOL_MS);
     this.state?.sync();

@@ -139,7 +139,7 @@ export class ChunkBuffer implements Keeper {
       held.onGivenUp = () => receipt.giveUp();
       held.whenSafe(() => receipt.release());
     }
-    if (filesystem) this.store(held, held.source === undefined ? 'soon' : 'lazy', false);
+    if (filesystem) this.store(held, held.canBeReadAgain ? 'lazy' : 'soon', false);
     else if (receipt !== undefined && this.options.limits().overflow) this.store(held, 'now', true);
     const { memory, limits, account } = this.options;
     const own = account(held.facts.input);
@@ -157,10 +157,13 @@ export class ChunkBuffer implements Keeper {
     const id = flight.held.restId();
     if (id === undefined) return undefined;
     const rest = HeldChunk.ofMemory(id, flight.chunk.extract(flight.openRanges), this);
+    rest.onGivenUp = flight.held.onGivenUp;
     this.chunks.set(id, rest);
     if (flight.held.copy !== undefined) {
       // Its frame can only go when the rest has one.
       queueMicrotask(() => this.store(rest, 'lazy', true));
+    } else if (this.wanting.has(flight.held)) {
+      this.wanting.add(rest);
     }
     return rest;
   }
@@ -242,8 +245,8 @@ export class ChunkBuffer implements Keeper {
         continue;
       }
       if (held.copy === undefined) {
-        // What nobody but the stuck need waits in its source, if it has one and all are stuck (rule 16).
-        const waits = hungry.size === 0 && held.source !== undefined;
+        // What nobody but the stuck need waits in its source, if it has one and all are stuck (rule 16); unless it takes the room of what has none.
+        const waits = hungry.size === 0 && held.canBeReadAgain && !memory.wasRefused;
         const mayGo = shortage.concerns(input) && overflow && !waits && !blocked.has(tag);
         if (!mayGo || !this.store(held, 'now', true)) {
           blocked.add(tag);
@@ -276,12 +279,14 @@ export class ChunkBuffer implements Keeper {
     const chunks = [...this.up].filter((held) => held.source === source && !held.durable);
     for (const held of chunks) if (!this.store(held, 'now', true)) return source.settled;
     await this.disk?.flush();
+    // Its memory can go now, if somebody waits for that.
+    this.afterAttempt();
     return source.settled;
   }
 
   /** At a stop: what cannot be read again goes to disk. Resolves when it is there, or cannot be. */
   async spool(): Promise<void> {
-    for (const held of this.up) if (held.source === undefined && !held.durable) this.store(held, 'now', true);
+    for (const held of this.up) if (!held.canBeReadAgain && !held.durable) this.store(held, 'now', true);
     await this.disk?.flush();
   }
 

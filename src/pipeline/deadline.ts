@@ -1,5 +1,8 @@
 /** Waiting with an end: for a stop, whose time is limited and which a second signal cuts short. */
 
+/** How long inputs may go on to read what cannot be read later, once they shall stop. Share of the grace time. */
+export const SAVING_SHARE = 0.3;
+
 export class Deadline {
   private readonly forcing: Promise<void>;
   private fire: () => void = () => undefined;

@@ -72,9 +72,10 @@ export class DiskRoom {
     return this.refusal === undefined ? undefined : `${FULL[this.refusal]}.`;
   }
 
-  /** Nothing was refused for a while, or the disk itself says how it is. */
+  /** Nothing was refused for a while, or the disk itself says how it is: what it could not write may have been the last that came. */
   refresh(disk: DiskStore): void {
-    if (this.refusal !== undefined) this.announce(disk.isFailing ? 'failing' : undefined, disk);
+    if (this.refusal !== undefined || disk.isFailing)
+      this.announce(disk.isFailing ? 'failing' : undefined, disk);
   }
 
   /** Whether the disk takes a chunk; drops the oldest of an output where its option says so. */

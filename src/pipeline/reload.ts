@@ -11,7 +11,7 @@ import type { QueueOptions } from '../delivery/queue-options.ts';
 import { Family } from '../telemetry/metrics.ts';
 import type { Agent, OutputRunner } from './agent.ts';
 import { buildFilter, buildInput, buildOutput, fingerprintOf, outputNames } from './build.ts';
-import { Deadline } from './deadline.ts';
+import { Deadline, SAVING_SHARE } from './deadline.ts';
 import type { FilterStage } from './filters.ts';
 import { haltQueues } from './halt.ts';
 import type { InputRunner } from './input-runner.ts';
@@ -116,7 +116,8 @@ async function changeOver(agent: Agent, plan: Plan): Promise<void> {
   const { log } = agent;
   const graceMs = plan.definition.service.grace * 1000;
   for (const runner of plan.goneInputs) {
-    const stopping = attempt(log, runner.name, () => runner.input?.stop());
+    const over = AbortSignal.timeout(graceMs * SAVING_SHARE);
+    const stopping = attempt(log, runner.name, () => runner.input?.stop(over));
     // It may be waiting for room: it has to come back to see that it shall stop.
     agent.memory.releaseAll();
     await stopping;

@@ -9,17 +9,26 @@ export function registerProcessMetrics(metrics: Metrics): void {
     cpu.labels().value = (user + system) / 1e6;
   };
   metrics.gauge('process_resident_memory_bytes', 'Resident memory, bytes.', (family) => {
-    family.labels().value = process.memoryUsage.rss();
+    setIfKnown(family.labels(), () => process.memoryUsage.rss());
   });
   metrics.gauge('process_heap_bytes', 'JavaScript heap in use, bytes.', (family) => {
-    family.labels().value = process.memoryUsage().heapUsed;
+    setIfKnown(family.labels(), () => process.memoryUsage().heapUsed);
   });
   metrics
     .gauge('process_start_time_seconds', 'Start of the process, seconds since the epoch.')
     .labels().value = Math.round(performance.timeOrigin) / 1000;
   if (process.platform === 'linux') {
     metrics.gauge('process_open_fds', 'Open file descriptors.', (family) => {
-      family.labels().value = readdirSync('/proc/self/fd').length;
+      setIfKnown(family.labels(), () => readdirSync('/proc/self/fd').length);
     });
+  }
+}
+
+/** The system tells these in files. Where no descriptor is left to open one, the others are still wanted: this one stays as it was. */
+function setIfKnown(series: { value: number }, read: () => number): void {
+  try {
+    series.value = read();
+  } catch {
+    // As said above.
   }
 }

@@ -56,7 +56,9 @@ test('fault 9: the volume of the buffer fills up (4 MB), a file is followed', as
     await Promise.all([healthy.reached(lines), dead.reached(lines)]);
     await agent.until((scrape) => scrape.sum('tailrace_output_buffered_records') === 0);
     await agent.said(/^The disk buffer has room again|^The disk buffer can be written again/);
-    const said = agent.log.filter(({ msg }) => /disk buffer (is full|cannot be written)|too little space/.test(msg));
+    const said = agent.log.filter(({ msg }) =>
+      /disk buffer (is full|cannot be written)|too little space/.test(msg),
+    );
     expect(said.length, said.map(({ msg }) => msg).join('\n')).toBeLessThanOrEqual(2);
     const { code, summary } = await agent.stop();
     expect({ code, dropped: summary.dropped }).toEqual({ code: 0, dropped: 0 });
@@ -117,9 +119,7 @@ async function backlog(rig: Rig, sink: HttpSink): Promise<number> {
   const lines = 10_000;
   await sink.close();
   const service = { ...QUICK, 'storage.overflow.min_free': 0 };
-  rig.configure(
-    pipeline({ service, inputs: [listener('storage.type: filesystem')], outputs: [http(sink)] }),
-  );
+  rig.configure(pipeline({ service, inputs: [listener('storage.type: filesystem')], outputs: [http(sink)] }));
   const agent = await rig.start();
   const sender = new Sender({ port: await inputPort(agent), stream: 'app', padding: PADDING });
   await sender.sendUpTo(lines, 200);
@@ -132,13 +132,20 @@ test('fault 11: less is allowed than lies on disk: it drains, nothing goes', asy
   const lines = await backlog(rig, sink);
   rig.configure(
     pipeline({
-      service: { ...QUICK, memory_limit: '2M', 'storage.overflow.min_free': 0, 'storage.overflow.limit': '500k' },
+      service: {
+        ...QUICK,
+        memory_limit: '2M',
+        'storage.overflow.min_free': 0,
+        'storage.overflow.limit': '500k',
+      },
       inputs: [listener('storage.type: filesystem')],
       outputs: [http(sink, 'storage.total_limit_size: 500k')],
     }),
   );
   const agent = await rig.start();
-  const scrape = await agent.until((each) => each.sum('tailrace_output_attempts_total', { result: 'failed' }) > 2);
+  const scrape = await agent.until(
+    (each) => each.sum('tailrace_output_attempts_total', { result: 'failed' }) > 2,
+  );
   expect(scrape.sum('tailrace_output_recovered_records_total')).toBe(lines);
   expect(scrape.sum('tailrace_output_buffered_records')).toBe(lines);
   await sink.open();
@@ -181,7 +188,7 @@ test('fault 11: less is allowed and drop_oldest written: the oldest go, counted'
   // The oldest went, but for what was just being sent.
   const there = Array.from({ length: lines }, (_, n) => n).filter((n) => sink.has('app', n));
   expect(there).toHaveLength(lines - dropped);
-  expect(there[0], 'the oldest that is there').toBeGreaterThan(lines / 2);
+  expect(there.filter((n) => n < lines / 2).length, 'old ones that are there').toBeLessThan(lines / 10);
   expect(there.slice(-1000), 'the newest').toEqual(Array.from({ length: 1000 }, (_, n) => lines - 1000 + n));
   expectComplete(sink, { new: 400 });
   expect(countDoubles(sink)).toBe(0);

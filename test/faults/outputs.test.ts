@@ -7,7 +7,7 @@ import { numberedLines } from '../support/numbered.ts';
 
 const LINES = 5000;
 
-test('one healthy and one dead output, SIGKILL, restart with both up', async ({ rig }) => {
+test('faults 18 and 19: one healthy and one dead output, SIGKILL, restart with both up', async ({ rig }) => {
   const healthy = await rig.sink();
   healthy.behave = () => ({ status: 200, afterMs: 5 });
   const dead = await rig.sink();

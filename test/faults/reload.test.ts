@@ -45,7 +45,7 @@ async function hangUp(agent: AgentProcess): Promise<void> {
   await agent.until((scrape) => scrape.sum('tailrace_config_reloads_total') === count + 1);
 }
 
-test('50 reloads under a writer: filters, outputs and mistakes come and go, no line is lost or doubled', async ({
+test('fault 39: 50 reloads under a writer: filters, outputs and mistakes come and go, no line is lost or doubled', async ({
   rig,
 }) => {
   await reloadRun(rig, { reloads: 50, random: seededRandom() });
@@ -118,7 +118,7 @@ test('an output that is added gets what comes, one that is removed no more', asy
   expect(countDoubles(first) + countDoubles(second)).toBe(0);
 });
 
-test('a configuration that is wrong changes nothing and is told', async ({ rig }) => {
+test('fault 39: a configuration that is wrong changes nothing and is told', async ({ rig }) => {
   const sink = await rig.sink();
   const good = pipeline({ inputs: tail('tag: app'), outputs: http(sink.port) });
   rig.configure(good);

@@ -32,11 +32,11 @@ pipeline:
   return sink;
 }
 
-test('one rename while the sink is slow and the buffer full', async ({ rig }) => {
+test('fault 20: one rename while the sink is slow and the buffer full', async ({ rig }) => {
   await rotationRun(rig, { lines: 30_000, memory: '600k', slowness: 200 });
 });
 
-test('a file that is deleted with an unread rest is read to its end', async ({ rig }) => {
+test('fault 22: a file that is deleted with an unread rest is read to its end', async ({ rig }) => {
   const sink = await follow(rig, 'app.log', 'mem_buf_limit: 500k');
   let open = (): void => {};
   const opened = new Promise<void>((resolve) => {
@@ -98,7 +98,10 @@ describe('a file that is created and rotated', () => {
 });
 
 describe('while the agent is down', () => {
-  test('a file deleted and recreated with the same inode is read from its head', async ({ rig, skip }) => {
+  test('fault 25: a file deleted and recreated with the same inode is read from its head', async ({
+    rig,
+    skip,
+  }) => {
     const sink = await follow(rig);
     const path = rig.path('app.log');
     writeFileSync(path, numberedLines('old', 0, 100));
@@ -139,7 +142,7 @@ describe('while the agent is down', () => {
     expect(countDoubles(sink)).toBe(0);
   });
 
-  test('generations that came and were rotated meanwhile are read too', async ({ rig }) => {
+  test('fault 20: generations that came and were rotated meanwhile are read too', async ({ rig }) => {
     const sink = await follow(rig);
     const path = rig.path('app.log');
     writeFileSync(path, numberedLines('app', 0, 100));
@@ -162,7 +165,7 @@ describe('while the agent is down', () => {
     expect(countDoubles(sink)).toBe(0);
   });
 
-  test('a file that was rotated and compressed with an unread rest is read on', async ({ rig }) => {
+  test('fault 21: a file that was rotated and compressed with an unread rest is read on', async ({ rig }) => {
     const sink = await follow(rig);
     const path = rig.path('app.log');
     writeFileSync(path, numberedLines('app', 0, 100));
@@ -179,7 +182,9 @@ describe('while the agent is down', () => {
     expect(countDoubles(sink)).toBe(0);
   });
 
-  test('a file that is another one with the inode of the old is read from its head', async ({ rig }) => {
+  test('fault 25: a file that is another one with the inode of the old is read from its head', async ({
+    rig,
+  }) => {
     const sink = await follow(rig);
     const path = rig.path('app.log');
     writeFileSync(path, numberedLines('old', 0, 100));
@@ -195,7 +200,9 @@ describe('while the agent is down', () => {
     expect(countDoubles(sink)).toBe(0);
   });
 
-  test('a file truncated and written again to the same size is read from its head', async ({ rig }) => {
+  test('fault 23: a file truncated and written again to the same size is read from its head', async ({
+    rig,
+  }) => {
     const sink = await follow(rig);
     const path = rig.path('app.log');
     writeFileSync(path, numberedLines('one', 0, 100));
@@ -212,7 +219,7 @@ describe('while the agent is down', () => {
     expect(countDoubles(sink)).toBe(0);
   });
 
-  test('a line that was half written is taken whole, once', async ({ rig }) => {
+  test('fault 28: a line that was half written is taken whole, once', async ({ rig }) => {
     const sink = await follow(rig);
     const path = rig.path('app.log');
     const lines = numberedLines('app', 0, 20);
@@ -230,7 +237,7 @@ describe('while the agent is down', () => {
   });
 });
 
-test('a hundred files with the same head are all read, none twice', async ({ rig }) => {
+test('fault 26: a hundred files with the same head are all read, none twice', async ({ rig }) => {
   const sink = await follow(rig, 'logs/*.log');
   mkdirSync(rig.path('logs'));
   const head = '# a banner that every file begins with\n'.repeat(130);

@@ -33,7 +33,7 @@ pipeline:
   return sink;
 }
 
-test('SIGTERM with the destination down: ends by itself, says what is left, loses nothing', async ({
+test('fault 6: SIGTERM with the destination down: ends by itself, says what is left, loses nothing', async ({
   rig,
 }) => {
   const sink = await backlog(rig, 1);
@@ -53,7 +53,7 @@ test('SIGTERM with the destination down: ends by itself, says what is left, lose
   expect(countDoubles(sink)).toBe(0);
 });
 
-test('SIGTERM with a destination that never answers: what is in doubt is said, and no more comes twice', async ({
+test('fault 13: SIGTERM with a destination that never answers: what is in doubt is said, and no more comes twice', async ({
   rig,
 }) => {
   const sink = await backlog(rig, 1);
@@ -73,7 +73,7 @@ test('SIGTERM with a destination that never answers: what is in doubt is said, a
   expect(countDoubles(sink)).toBe(LINES);
 });
 
-test('a second signal ends it at once with 4, and nothing is lost', async ({ rig }) => {
+test('fault 8: a second signal ends it at once with 4, and nothing is lost', async ({ rig }) => {
   const sink = await backlog(rig, 60);
   sink.behave = () => 'silent';
   const first = await rig.start();

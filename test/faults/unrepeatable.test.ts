@@ -1,17 +1,23 @@
 /** Faults 6 to 8 where nothing can be read again: what the http input acknowledged is on disk, and arrives after a restart (DELIVERY.md, rules 11, 12 and 28). */
+import { writeFileSync } from 'node:fs';
 import { expect } from 'vitest';
 import { test } from '../support/e2e.ts';
 import type { Rig } from '../support/e2e.ts';
 import { countDoubles, expectComplete } from '../support/judge.ts';
+import { numberedLines } from '../support/numbered.ts';
 import { inputPort, Sender } from '../support/sender.ts';
 import type { HttpSink } from '../support/sink.ts';
-import { http, listener, pipeline, QUICK } from '../support/yaml.ts';
+import { http, listener, pipeline, QUICK, tail } from '../support/yaml.ts';
 
 const LINES = 20_000;
 const PADDING = 100;
 
 /** An agent that has acknowledged all lines, in requests of 500, and delivered none of them. */
-async function acknowledged(rig: Rig, sink: HttpSink, service: Readonly<Record<string, string | number>> = {}) {
+async function acknowledged(
+  rig: Rig,
+  sink: HttpSink,
+  service: Readonly<Record<string, string | number>> = {},
+) {
   rig.configure(
     pipeline({
       service: { ...QUICK, memory_limit: '2M', 'storage.overflow.min_free': 0, ...service },
@@ -96,6 +102,31 @@ test('fault 8: a second SIGTERM while draining: at once, and all that was acknow
   await sink.reached(LINES);
   await second.stop();
   expectComplete(sink, { app: LINES });
+  expect(countDoubles(sink)).toBe(0);
+});
+
+test('fault 38: a file fills memory and no output takes anything: what comes by HTTP still finds room, on disk', async ({
+  rig,
+}) => {
+  const sink = await rig.sink();
+  await sink.close();
+  rig.configure(
+    pipeline({
+      service: { ...QUICK, memory_limit: '2M', 'storage.overflow.min_free': 0 },
+      inputs: [tail(), listener('storage.type: filesystem')],
+      outputs: [http(sink)],
+    }),
+  );
+  writeFileSync(rig.path('app.log'), numberedLines('file', 0, 2 * LINES, PADDING));
+  const agent = await rig.start();
+  await agent.until((scrape) => scrape.sum('tailrace_input_paused') === 1);
+  const sender = new Sender({ port: await inputPort(agent), stream: 'in', padding: PADDING });
+  await sender.sendUpTo(LINES, 500);
+  await sink.open();
+  await sink.reached(3 * LINES);
+  const { summary } = await agent.stop();
+  expect(summary.dropped).toBe(0);
+  expectComplete(sink, { file: 2 * LINES, in: LINES });
   expect(countDoubles(sink)).toBe(0);
 });
 

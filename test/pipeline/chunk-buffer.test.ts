@@ -340,6 +340,18 @@ describe('ChunkBuffer', () => {
     expect(source?.progress('dead').mark).toBe(300);
   });
 
+  it('rule 3: at a stop, what cannot be read again any more goes to disk; what can stays where it is', async () => {
+    begin();
+    bench.sink('dead').up = false;
+    bench.write(['dead']);
+    const source = bench.source as Source;
+    await bench.buffer.spool();
+    expect(source.progress('dead').mark).toBe(0);
+    source.gone = true;
+    await bench.buffer.spool();
+    expect(source.progress('dead').mark).toBe(100);
+  });
+
   it('hands records to another output, and lets the first forget them when they are safe', async () => {
     begin();
     const other = bench.sink('other');

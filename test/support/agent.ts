@@ -4,6 +4,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Writable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Scrape } from './metrics.ts';
 
@@ -42,6 +43,8 @@ export interface AgentOptions {
   node?: readonly string[];
   /** Descriptors that it may have open at once. */
   openFiles?: number;
+  /** Its standard input is a pipe ({@link AgentProcess.stdin}); else it has none. */
+  stdin?: boolean;
 }
 
 interface Waiter {
@@ -61,7 +64,7 @@ export class AgentProcess {
   private waiters: Waiter[] = [];
   private rest = '';
 
-  constructor({ config, state, cwd, node = [], openFiles }: AgentOptions) {
+  constructor({ config, state, cwd, node = [], openFiles, stdin = false }: AgentOptions) {
     const { PATH, HOME } = process.env;
     // The shell gives its place to the agent: the process id is the agent's.
     const [command, ...before] =
@@ -88,7 +91,7 @@ export class AgentProcess {
       {
         cwd,
         env: { PATH, HOME, NODE_COMPILE_CACHE: join(ROOT, 'node_modules/.cache/tailrace-tests') },
-        stdio: ['ignore', 'pipe', 'pipe'],
+        stdio: [stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
       },
     );
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
@@ -109,6 +112,12 @@ export class AgentProcess {
 
   get pid(): number {
     return this.child.pid ?? 0;
+  }
+
+  /** The other end of its standard input. Throws when it was started without one. */
+  get stdin(): Writable {
+    if (this.child.stdin === null) throw new Error('The agent was started without a standard input.');
+    return this.child.stdin;
   }
 
   private ended(): Error {

@@ -15,6 +15,8 @@ export interface Launch {
   node?: readonly string[];
   /** Descriptors that it may have open at once. */
   openFiles?: number;
+  /** Its standard input is a pipe; else it has none. */
+  stdin?: boolean;
 }
 
 export class Rig {
@@ -69,7 +71,9 @@ export class Rig {
       const response = await fetch(`${await agent.api()}/metrics`).catch(() => undefined);
       const lines = (await response?.text())?.split('\n') ?? [];
       process.stderr.write(
-        lines.filter((line) => /^tailrace_(input|output|buffer|filter)\w*[^_ ]/.test(line)).join('\n'),
+        lines
+          .filter((line) => /^tailrace_(input|output|buffer|filter|storage)\w*[^_ ]/.test(line))
+          .join('\n'),
       );
     }
     for (const sink of this.sinks) process.stderr.write(`\n${sink.describe()}\n`);

@@ -16,6 +16,8 @@ export type Behaviour =
       /** The answer waits for it. */
       after?: Promise<void>;
     }
+  /** Writes the answer itself, and returns the lines that are stored. */
+  | { answer: (lines: NumberedLine[], response: ServerResponse) => NumberedLine[] }
   /** Takes the records and cuts the connection before the answer. */
   | 'reset after'
   /** Cuts the connection in the middle of the body. */
@@ -51,6 +53,8 @@ export class HttpSink {
   readonly requests: SinkRequest[] = [];
   /** Says what to do with a request before its body is read; `index` counts from 0. */
   behave: (index: number) => Behaviour = () => OK;
+  /** Says what to do with a request whose body was read, in place of what {@link behave} said. */
+  refuse: ((request: SinkRequest) => Behaviour | undefined) | undefined;
   /** Called when a request was taken in and before it is answered. */
   onRequest: ((request: SinkRequest) => void) | undefined;
   /** Distinct numbered lines that are stored. */
@@ -82,6 +86,11 @@ export class HttpSink {
       server.close(() => resolve());
       server.closeAllConnections();
     });
+  }
+
+  /** Closes all connections that no request is on, without a word. */
+  hangUp(): void {
+    this.server?.closeIdleConnections();
   }
 
   /** Distinct lines that it has. */
@@ -145,7 +154,7 @@ export class HttpSink {
       stored: false,
       answered: false,
     };
-    const behaviour = this.behave(request.index);
+    let behaviour = this.behave(request.index);
     const chunks: Buffer[] = [];
     message.on('error', () => {});
     response.on('error', () => {});
@@ -157,8 +166,9 @@ export class HttpSink {
       this.requests.push(request);
       read(decompress(Buffer.concat(chunks), message.headers['content-encoding']), request);
       this.onRequest?.(request);
+      behaviour = this.refuse?.(request) ?? behaviour;
       const answer = (): void => this.answer(behaviour, request, message, response);
-      if (typeof behaviour === 'string') answer();
+      if (typeof behaviour === 'string' || 'answer' in behaviour) answer();
       else if (behaviour.after !== undefined) void behaviour.after.then(answer);
       else if (behaviour.afterMs !== undefined) setTimeout(answer, behaviour.afterMs).unref();
       else answer();
@@ -175,6 +185,9 @@ export class HttpSink {
       this.store(request);
       message.socket.resetAndDestroy();
     } else if (behaviour === 'silent') {
+      this.store(request);
+    } else if (typeof behaviour === 'object' && 'answer' in behaviour) {
+      request.lines = behaviour.answer(request.lines, response);
       this.store(request);
     } else if (behaviour !== 'reset within') {
       const { status, headers = {} } = behaviour;

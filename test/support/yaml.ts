@@ -18,7 +18,7 @@ export interface PipelineText {
 }
 
 /** The keys of a list's item below its first. */
-function item(first: string, keys: readonly string[]): string {
+export function item(first: string, keys: readonly string[]): string {
   return [`    - ${first}`, ...keys.map((key) => `      ${key}`)].join('\n');
 }
 

@@ -25,11 +25,14 @@ export interface FollowOptions {
   log: Logger;
 }
 
+/** Why bytes are lost: truncated away, deleted and not saved, or gone while nobody had them open. */
+export type LossReason = 'truncated' | 'unlinked' | 'source_gone';
+
 export interface FollowEvents extends TableEvents {
   onOpened: () => void;
   onClosed: () => void;
   onRefused: (reason: Refusal) => void;
-  onLost: (reason: 'truncated' | 'source_gone', bytes: number) => void;
+  onLost: (reason: LossReason, bytes: number) => void;
 }
 
 /** The pattern that a path matches; none where it is excluded. */

@@ -4,23 +4,23 @@
  */
 import { fstatSync, lstatSync, statSync } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
-import { randomUUID } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
-import { Source } from '../../../src/plugin.ts';
 import { Adoption } from './adoption.ts';
 import { Descriptors } from './descriptors.ts';
+import { Endings } from './endings.ts';
 import { FileTable, realPathOf } from './file-table.ts';
 import { FinishedFiles } from './finished.ts';
 import { patternOf } from './follow-options.ts';
 import type { FollowEvents, FollowOptions } from './follow-options.ts';
 import { expand } from './glob.ts';
 import type { Expansion } from './glob.ts';
-import { fingerprintOf, keyOf } from './identity.ts';
+import { keyOf } from './identity.ts';
 import { Links } from './links.ts';
 import { findMissed, SLACK_MS } from './missed.ts';
+import { NameEvents, oldestFirst } from './name-events.ts';
 import { resumeFile, resumeSources } from './resumption.ts';
 import type { Resumption } from './resumption.ts';
-import { isRotationOf, Siblings, statOf } from './siblings.ts';
+import { Siblings, statOf } from './siblings.ts';
 import { discard, openForReading } from './tail-file.ts';
 import type { TailFile } from './tail-file.ts';
 import { DirectoryWatch } from './watch.ts';
@@ -29,8 +29,6 @@ import { DirectoryWatch } from './watch.ts';
 const POLL_MS = 1000;
 /** Scans that events ask for are at least this far apart. */
 const SCAN_GAP_MS = 100;
-/** How long a name that came and went at once explains a sibling that appeared. */
-const RECENT_MS = 5000;
 /** Files that are looked at before others have a turn. */
 const SLICE = 256;
 /** Directories looked at in a second, to see whether they are still the ones that are watched. */
@@ -38,21 +36,18 @@ const VERIFIED = 256;
 
 export class Follower {
   readonly descriptors: Descriptors;
+  /** How files end: replaced in place, read to their end, or lost. */
+  readonly endings: Endings;
   private readonly options: FollowOptions;
   private readonly events: FollowEvents;
   private readonly watch: DirectoryWatch;
   private readonly table: FileTable;
   private readonly finished: FinishedFiles;
   private readonly adoption: Adoption;
+  private readonly names: NameEvents;
   private readonly links = new Links();
-  /** Names that came or went and were not looked at yet. */
-  private readonly told: { directory: string; name: string }[] = [];
-  /** Matching names that came or went lately: monotonic milliseconds. */
-  private readonly recent = new Map<string, number>();
   /** Sizes of compressed files that may still be written. */
   private readonly growing = new Map<string, bigint>();
-  /** Generations that were truncated and are not settled. */
-  private readonly retired = new Set<Source>();
   private directories = new Set<string>();
   private readonly startedAt = Date.now();
   /** Something happened during the start. */
@@ -74,10 +69,23 @@ export class Follower {
     this.finished = new FinishedFiles(options.store);
     const { table, finished } = this;
     this.adoption = new Adoption({ options, events, table, finished, track: this.track });
+    this.names = new NameEvents({
+      options,
+      table,
+      finished,
+      adoption: this.adoption,
+      links: this.links,
+      startedAt: this.startedAt,
+      guarded: (action) => this.guarded(action),
+      lookAt: (path) => this.lookAt(path),
+      isPassed: (path) => this.directories.has(path),
+      scan: () => this.scanWithin(0),
+    });
+    this.endings = new Endings({ options, events, table, finished, descriptors: this.descriptors });
     this.lookedAt = options.store?.lastWritten;
     this.watch = new DirectoryWatch(
       {
-        onName: (directory, name) => this.guarded(() => this.nameChanged(directory, name)),
+        onName: (directory, name) => this.guarded(() => this.names.changed(directory, name)),
         onChange: (directory, name) => this.guarded(() => this.bytesChanged(join(directory, name))),
       },
       options.log,
@@ -111,6 +119,11 @@ export class Follower {
     return this.table.files;
   }
 
+  /** False once it was let go. */
+  isFollowed(file: TailFile): boolean {
+    return this.files.get(file.key) === file;
+  }
+
   /** True while there is something that can only be opened a moment later. */
   get isWaiting(): boolean {
     return this.growing.size > 0;
@@ -124,13 +137,6 @@ export class Follower {
     this.watch.close();
     await this.scanning;
     for (const file of this.files.values()) file.observeSize();
-  }
-
-  close(): void {
-    for (const file of this.files.values()) {
-      this.descriptors.close(file);
-      this.options.store?.describe(file.source, undefined);
-    }
   }
 
   /** What the file system answers must not end the agent. */
@@ -272,81 +278,18 @@ export class Follower {
       const refusal = this.adoption.refusalOf(path);
       // What it is refused for does not change with its bytes.
       if (refusal !== undefined && refusal !== 'unreadable') return;
-      if (patternOf(this.options, path) !== undefined) this.nameChanged(dirname(path), basename(path));
-    } else if (file.hasMore) file.observeSize();
-    else this.table.ready(file);
-  }
-
-  private nameChanged(directory: string, name: string | undefined): void {
-    if (name === undefined) {
-      this.scanWithin(0);
+      if (patternOf(this.options, path) !== undefined) this.names.changed(dirname(path), basename(path));
       return;
     }
-    this.told.push({ directory, name });
-    if (this.told.length === 1) setImmediate(() => this.guarded(() => this.lookAtNames()));
+    if (!file.hasMore) this.table.ready(file);
+    file.observeSize();
   }
 
-  private lookAtNames(): void {
-    const matching = new Set<string>();
-    const others = new Map<string, { directory: string; name: string }>();
-    for (const { directory, name } of this.told.splice(0)) {
-      const path = join(directory, name);
-      if (patternOf(this.options, path) !== undefined) matching.add(path);
-      else others.set(path, { directory, name });
-      // The target of a link was replaced: look at the links.
-      for (const link of this.links.to(path)) matching.add(link);
-    }
-    const now = performance.now();
-    for (const path of matching) this.recent.set(path, now);
-    const rotated: { directory: string; name: string; stats: BigIntStats }[] = [];
-    for (const [path, { directory, name }] of others) {
-      const stats = statOf(path);
-      if (stats?.isFile() === true) rotated.push({ directory, name, stats });
-      // A directory that a pattern passes through came or went.
-      else if (stats?.isDirectory() === true || this.directories.has(path)) this.scanWithin(0);
-    }
-    for (const { directory, name, stats } of rotated.toSorted(oldestFirst))
-      this.lookForRotated(directory, name, stats);
-    for (const path of matching) this.lookAt(path);
-  }
+  // ------------------------------------------------------------ paths
 
   private lookAt(path: string): void {
     if (this.check(path) !== undefined) this.adoption.adopt([this.adoption.open(path)]);
   }
-
-  /**
-   * A name outside of the patterns appeared. If it is a followed file, it was rotated there. If nobody knows it, it was born since
-   * we watch, and a matching name came and went just now, it was rotated before we could open it.
-   */
-  private lookForRotated(directory: string, name: string, stats: BigIntStats): void {
-    const path = join(directory, name);
-    const key = keyOf(stats);
-    const known = this.files.get(key);
-    if (known !== undefined) {
-      this.table.moved(known, path);
-      return;
-    }
-    if (this.finished.moved(key, path)) return;
-    const now = performance.now();
-    for (const [original, at] of this.recent) {
-      if (now - at > RECENT_MS) {
-        this.recent.delete(original);
-        continue;
-      }
-      const real = this.table.atPath.get(original)?.realPath ?? original;
-      const beside = [original, real].some(
-        (each) => dirname(each) === directory && isRotationOf(name, basename(each)) === 'plain',
-      );
-      // Where birth times are not kept they are the time of the renaming: then the content tells an old file. Their clock has ticks of 4 ms.
-      const born = Math.min(Number(stats.birthtimeMs), Number(stats.mtimeMs)) >= this.startedAt - 10;
-      if (beside && born) {
-        this.adoption.adoptRotated(original, path, stats);
-        return;
-      }
-    }
-  }
-
-  // ------------------------------------------------------------ paths
 
   /** Looks at one path that matches: the same file, another one, or none. Answers with the numbers of one that nobody knows. */
   private check(path: string): BigIntStats | undefined {
@@ -443,67 +386,6 @@ export class Follower {
     }
   };
 
-  /** The file became another one in place (truncated, or rewritten): it is read from its head as a new generation. */
-  restart(file: TailFile): void {
-    const { store, log } = this.options;
-    const size = file.sizeNow ?? 0;
-    const lost = Math.max(0, file.size - file.offset);
-    if (lost > 0) this.events.onLost('truncated', lost);
-    log.warn(
-      { file: file.path, offset: file.offset, bytes_lost: lost },
-      'A file was truncated; it is read from its head',
-    );
-    const identity = { ...file.identity, ...fingerprintOf(file.bytes.descriptor, size) };
-    const old = file.source;
-    store?.describe(old, undefined);
-    const source = store?.add([{ identity, start: 0, size }])[0] ?? new Source(randomUUID(), 0);
-    this.retired.add(old);
-    file.startOver(source, identity, size);
-    store?.describe(source, (position) => file.describe(position));
-    this.table.ready(file);
-  }
-
-  /** Forgets generations that were truncated, once what was read of them is delivered. */
-  forgetRetired(): void {
-    for (const source of this.retired) {
-      if (!source.settled) continue;
-      this.retired.delete(source);
-      this.options.store?.remove([source]);
-    }
-  }
-
-  /** Lets go of a file that is rotated away, read and settled. It stays known as long as it is there. */
-  forget(file: TailFile): void {
-    const { store } = this.options;
-    const { source, identity } = file;
-    if (file.isOpen) this.events.onClosed();
-    this.descriptors.close(file);
-    const position = source.position();
-    const description = file.describe(position);
-    store?.describe(source, undefined);
-    this.finished.add(file.key, {
-      source,
-      identity,
-      position,
-      tailHash: description?.tailHash ?? '',
-      size: file.size,
-    });
-    this.table.remove(file);
-  }
-
-  /** The file cannot be had any more; what was not read of it is lost. */
-  abandon(file: TailFile): void {
-    const { store, log } = this.options;
-    const lost = Math.max(0, file.size - file.offset);
-    if (lost > 0) {
-      this.events.onLost('source_gone', lost);
-      log.warn({ file: file.path, bytes: lost }, 'A file went while it was not open; its rest is lost');
-    }
-    store?.describe(file.source, undefined);
-    store?.remove([file.source]);
-    this.table.remove(file);
-  }
-
   /** Sees to it that a file is open. False when it is not there any more. */
   open(file: TailFile): boolean {
     if (!file.isOpen) {
@@ -517,10 +399,6 @@ export class Follower {
     this.descriptors.use(file);
     return true;
   }
-}
-
-function oldestFirst(a: { stats: BigIntStats }, b: { stats: BigIntStats }): number {
-  return Number(a.stats.mtimeNs - b.stats.mtimeNs);
 }
 
 /** Opens a file that was closed at one of these places, if it is there. */

@@ -41,7 +41,8 @@ export async function resumeSources(parts: Resumption): Promise<void> {
       continue;
     }
     if (result !== 'gone') discard(result.descriptor);
-    const lost = each.size - each.position;
+    // What is under way after a reload, or was found on disk, is not lost.
+    const lost = each.size - each.source.emitted;
     if (lost > 0) {
       events.onLost('source_gone', lost);
       log.warn(
@@ -67,6 +68,7 @@ export function resumeFile({ options, finished, track }: Resumption, found: Foun
   const identity = { ...before, realPath, device: String(stats.dev), inode };
   // After a reload the source is alive: what it handed over is under way and need not be read again.
   const offset = source.emitted;
+  source.gone = false;
   const isCurrent = statOf(path)?.ino === stats.ino;
   const size = compressed ? stored.size : Number(stats.size);
   if (inode !== before.inode || realPath !== before.realPath) options.store?.identify(source, identity);

@@ -65,6 +65,8 @@ export class TailFile {
   complete = false;
   /** It is being read: it must stay open. */
   busy = false;
+  /** It was seen to have no name any more; when, monotonic milliseconds. */
+  deletedAt: number | undefined;
   /** The last bytes before `offset`. */
   guard: Buffer = Buffer.alloc(0);
   private reader: FileReader | undefined;
@@ -128,9 +130,17 @@ export class TailFile {
     return { tailHash: this.described.tailHash, size: this.size };
   }
 
+  /** What {@link describe} said last, for when its bytes cannot be looked at any more; as if it ended where it was read to. */
+  get lastDescription(): (position: number) => { tailHash: string; size: number } {
+    const { described, offset: size } = this;
+    return (position) => ({ tailHash: position === described?.position ? described.tailHash : '', size });
+  }
+
   /** Takes in how big the file is now. A smaller one was truncated: what it had stays known, to be counted. */
   observeSize(size = this.sizeNow): void {
-    if (this.compressed || size === undefined || size <= this.size) return;
+    if (this.compressed || size === undefined) return;
+    if (size < this.offset) this.source.gone = true;
+    if (size <= this.size) return;
     this.size = size;
     // For the state: what is not read when the file vanishes is counted by it.
     this.source.touch();
@@ -157,9 +167,19 @@ export class TailFile {
     return this.reader === undefined ? undefined : fstatSync(this.reader.descriptor).size;
   }
 
-  /** True when it has no name any more; it must be open. */
-  get isDeleted(): boolean {
-    return this.reader !== undefined && fstatSync(this.reader.descriptor).nlink === 0;
+  /** Takes in whether it has a name still. True when it has none and is open: nobody else can ever read it. */
+  observeDeletion(): boolean {
+    if (this.reader === undefined) return false;
+    if (this.deletedAt === undefined) {
+      if (fstatSync(this.reader.descriptor).nlink > 0) return false;
+      this.deletedAt = performance.now();
+    }
+    return true;
+  }
+
+  /** True when all of it was read and is settled or on disk; a filter may still hold what was read. */
+  get isDone(): boolean {
+    return this.offset >= this.size && this.source.position() >= this.offset;
   }
 
   /** The first two bytes, where a byte order mark stands. */

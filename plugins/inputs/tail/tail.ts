@@ -9,7 +9,8 @@ import type { FollowOptions } from './follow-options.ts';
 import { observe } from './gauges.ts';
 import { GzipError } from './gzip.ts';
 import { LineReader } from './line-reader.ts';
-import type { LineOptions } from './line-reader.ts';
+import type { LineEvents, LineOptions } from './line-reader.ts';
+import { Rescue } from './rescue.ts';
 import type { TailFile } from './tail-file.ts';
 
 export interface TailOptions extends Omit<FollowOptions, 'store' | 'log'>, LineOptions {
@@ -23,17 +24,24 @@ export interface TailOptions extends Omit<FollowOptions, 'store' | 'log'>, LineO
 /** Bytes of one file before the next has its turn. */
 const QUANTUM = 1 << 20;
 const HOUSEKEEPING_MS = 1000;
+/** How long a stop may take where nobody says. Milliseconds. */
+const STOP_MS = 1000;
 
 export class TailInput implements Input {
   readonly finite: boolean;
   private readonly options: TailOptions;
   private readonly context: InputContext;
   private readonly follower: Follower;
+  private readonly rescue: Rescue;
   private readonly ready = new Set<TailFile>();
   private readonly observed: (() => void)[] = [];
   private stopped = false;
   private running: Promise<void> | undefined;
   private wake: () => void = () => undefined;
+  /** A reader whose batches are put on disk where there is no room for them. */
+  private newReader: () => LineReader = () => {
+    throw new Error('Reading before the start.');
+  };
   private housekeepingDue = 0;
   private ended = false;
 
@@ -67,6 +75,15 @@ export class TailInput implements Input {
         },
       },
     );
+    this.rescue = new Rescue({
+      follower: this.follower,
+      secure: (source) => context.secure(source),
+      limit: options.maxOpen,
+      waitMs: options.rotateWaitMs,
+      reader: () => this.newReader(),
+      read: (file, reader, budget, over) => this.read(file, reader, budget, over),
+      finish: (file, reader) => this.finish(file, reader),
+    });
     this.observe(
       'tailrace_input_file_lag_bytes',
       'Bytes of followed files that are not read or not settled.',
@@ -85,6 +102,18 @@ export class TailInput implements Input {
   }
 
   async start(emit: Emit): Promise<void> {
+    const events = this.lineEvents();
+    const saving = this.rescue.through(emit);
+    this.newReader = () => new LineReader(this.options, { ...events, emit: saving });
+    await this.follower.start();
+    const waiting: Emit = (tag, batch) => {
+      const room = emit(tag, batch);
+      return room === undefined ? undefined : this.waitFor(room);
+    };
+    this.running = this.run(new LineReader(this.options, { ...events, emit: waiting }));
+  }
+
+  private lineEvents(): Omit<LineEvents, 'emit'> {
     const { metrics, name, log } = this.context;
     const long = metrics.counter(
       'tailrace_input_long_lines_total',
@@ -97,8 +126,7 @@ export class TailInput implements Input {
       )
       .labels({ name });
     const seldom = new Rarely();
-    const reader = new LineReader(this.options, {
-      emit,
+    return {
       onLongLine: (file, action) => {
         long.labels({ name, action }).value++;
         if (action === 'skip') this.context.drop('long_line', 1);
@@ -113,9 +141,21 @@ export class TailInput implements Input {
         if (lines === 0) return;
         log.warn({ file: file.path, reason, lines }, 'Lines do not fit the parser; they go on as they are');
       },
+    };
+  }
+
+  /** Waits for room; what is about to be lost is saved meanwhile, for this may take as long as a destination is down. */
+  private async waitFor(room: Promise<void>): Promise<void> {
+    const state = { there: false };
+    const arrived = room.then(() => {
+      state.there = true;
+      this.wake();
     });
-    await this.follower.start();
-    this.running = this.run(reader);
+    while (!state.there && !this.stopped) {
+      await this.rescue.look();
+      if (!state.there && !this.stopped) await this.nap();
+    }
+    await arrived;
   }
 
   private async run(reader: LineReader): Promise<void> {
@@ -123,7 +163,7 @@ export class TailInput implements Input {
       try {
         if (performance.now() >= this.housekeepingDue) await this.keepHouse(reader);
         const file = this.next();
-        if (file !== undefined) await this.read(file, reader);
+        if (file !== undefined) await this.read(file, reader, QUANTUM, () => this.stopped);
         else if (this.options.exitOnEof && !this.ended && !this.follower.isWaiting) await this.end(reader);
         else await this.sleep();
       } catch (error) {
@@ -145,20 +185,29 @@ export class TailInput implements Input {
     return undefined;
   }
 
-  private async read(file: TailFile, reader: LineReader): Promise<void> {
-    if (file.broken) return;
+  private async read(
+    file: TailFile,
+    reader: LineReader,
+    budget: number,
+    stopped: () => boolean,
+  ): Promise<void> {
+    // While somebody waited for room it may have been let go.
+    if (file.broken || !this.follower.isFollowed(file)) return;
     try {
       if (!this.follower.open(file)) {
-        this.follower.abandon(file);
+        this.follower.endings.abandon(file);
         return;
       }
       // Set first: what is written while it is read makes it ready again.
       file.caughtUpAt = performance.now();
       file.busy = true;
       file.look();
-      const result = await reader.turn(file, QUANTUM, () => this.stopped);
-      if (result === 'truncated') this.follower.restart(file);
-      else if (result === 'more') {
+      const result = await reader.turn(file, budget, stopped);
+      if (result === 'truncated') {
+        this.follower.endings.restart(file);
+        this.housekeepingDue = 0;
+        this.rescue.hurry();
+      } else if (result === 'more') {
         file.caughtUpAt = undefined;
         this.ready.add(file);
       } else this.caughtUp(file);
@@ -210,9 +259,11 @@ export class TailInput implements Input {
         file.rotatedAt !== undefined && now - file.rotatedAt >= rotateWaitMs && idle >= rotateWaitMs;
       const expired = unterminatedMs > 0 && idle >= unterminatedMs;
       if ((rotated || expired) && !file.broken && file.offset < file.size) await this.finish(file, reader);
-      if (rotated && file.source.settled && !this.ready.has(file)) this.follower.forget(file);
+      if (!rotated || this.ready.has(file) || !this.follower.isFollowed(file)) continue;
+      if (file.source.position() >= file.offset) this.follower.endings.forget(file);
     }
-    this.follower.forgetRetired();
+    await this.rescue.look();
+    this.follower.endings.forgetRetired();
   }
 
   private async finish(file: TailFile, reader: LineReader): Promise<void> {
@@ -238,7 +289,11 @@ export class TailInput implements Input {
   }
 
   private sleep(): Promise<void> {
-    if (this.stopped || this.ready.size > 0) return Promise.resolve();
+    return this.stopped || this.ready.size > 0 ? Promise.resolve() : this.nap();
+  }
+
+  /** A moment, or until it is woken. */
+  private nap(): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, HOUSEKEEPING_MS);
       this.wake = () => {
@@ -253,15 +308,17 @@ export class TailInput implements Input {
     return [...this.follower.files.values()].map(({ path: file, lag: bytes }) => ({ file, bytes }));
   }
 
-  async stop(): Promise<void> {
+  async stop(over = AbortSignal.timeout(STOP_MS)): Promise<void> {
     this.stopped = true;
+    this.rescue.stop(over);
     this.wake();
     await this.follower.stop();
     await this.running;
+    await this.rescue.finish(over);
   }
 
-  close(): void {
+  async close(): Promise<void> {
     for (const end of this.observed) end();
-    this.follower.close();
+    await this.follower.endings.close();
   }
 }

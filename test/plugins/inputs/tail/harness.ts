@@ -52,6 +52,10 @@ class Sink {
   settle(): void {
     for (const { land } of this.held.splice(0)) land();
   }
+
+  settleOf(source: Source): void {
+    for (const each of this.held) if (each.source === source) each.land();
+  }
 }
 
 export interface TailOptions {
@@ -66,8 +70,10 @@ export interface Surroundings {
   parser?: Parser;
   /** What is emitted stays unacknowledged until `settle`. */
   keepBack?: boolean;
-  /** There is no room until `drain`. */
-  full?: boolean;
+  /** There is no room until `drain`; `always`: after it there is none for the next batch. */
+  full?: boolean | 'always';
+  /** Whether the disk takes what is secured; called each time. By default there is no disk. */
+  disk?: () => boolean;
   /** File of its own (`db`). */
   db?: string;
 }
@@ -75,6 +81,8 @@ export interface Surroundings {
 export class Tail {
   readonly events: TailEvent[] = [];
   readonly drops: Record<string, number> = {};
+  /** Ids of the sources that were to be secured, in the order of the calls. */
+  readonly secured: string[] = [];
   readonly log = recordingLog();
   readonly metrics = new Metrics();
   /** Resolves when the input says that it is done. */
@@ -86,10 +94,12 @@ export class Tail {
   private room: PromiseWithResolvers<void> | undefined;
   private finished: () => void = () => undefined;
   private stopped = false;
+  private readonly alwaysFull: boolean;
 
   constructor({ state, keepBack = false, full = false }: Surroundings) {
     this.sink.open = !keepBack;
-    if (full) this.room = Promise.withResolvers();
+    if (full !== false) this.room = Promise.withResolvers();
+    this.alwaysFull = full === 'always';
     const { log, metrics } = this;
     const outputs = [{ stateName: 'out', plugin: 'null' }];
     this.state = state === undefined ? undefined : openState({ directory: state, outputs, log, metrics });
@@ -98,7 +108,10 @@ export class Tail {
     });
   }
 
-  async start(options: TailOptions, { tag = 'test', parser, db }: Surroundings): Promise<void> {
+  async start(
+    options: TailOptions,
+    { tag = 'test', parser, db, disk = () => false }: Surroundings,
+  ): Promise<void> {
     const values = optionsOf(definition.options, options as Record<string, string>);
     this.input = await definition.create(values, {
       name: 'tail.0',
@@ -111,7 +124,13 @@ export class Tail {
       store: this.state?.forInput('tail', db === undefined ? {} : { file: db }),
       parser: () => parser as Parser,
       reserve: () => ({ release: () => {} }),
-      secure: async () => false,
+      secure: async (source) => {
+        this.secured.push(source.id);
+        const taken = disk();
+        if (taken) this.sink.settleOf(source);
+        this.changes.emit('change');
+        return taken;
+      },
       drop: (reason, count) => {
         this.drops[reason] = (this.drops[reason] ?? 0) + count;
         this.changes.emit('change');
@@ -170,7 +189,7 @@ export class Tail {
 
   drain(): void {
     this.room?.resolve();
-    this.room = undefined;
+    this.room = this.alwaysFull ? Promise.withResolvers() : undefined;
   }
 
   /** Writes the marks, as an output does after each response. */
@@ -194,13 +213,16 @@ export class Tail {
   }
 
   /** Ends as a clean stop does. */
-  async stop(): Promise<void> {
+  async stop(over?: AbortSignal): Promise<void> {
     if (this.stopped) return;
     this.stopped = true;
+    // As the agent does: what waits is let go once the input knows that it shall stop.
+    const stopping = this.input?.stop(over);
     this.drain();
-    await this.input?.stop();
+    await stopping;
     this.state?.writeMarks();
     await this.input?.close?.();
+    this.state?.writeMarks();
     this.state?.close();
   }
 
