@@ -5,9 +5,9 @@
  *
  *   npm run bench:soak -- [--minutes 30] [--mb-per-second 5] [--seed N]
  *
- * Restarts fill the first third; then one process lives to the end, and its memory and descriptors must stay flat. The seed sets the
- * faults and restarts. Exit code 1 when a line is missing or torn, a record was dropped or became a dead letter, or an equation of
- * the ledger did not hold.
+ * Restarts fill the first third; then one process lives to the end, and its memory and descriptors must stay flat over the second half
+ * of its life. The seed sets the weather and the restarts, not which single requests fail. Exit code 1 when a line is missing or torn,
+ * a record was dropped or became a dead letter, or an equation of the ledger did not hold.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

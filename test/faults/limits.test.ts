@@ -43,7 +43,7 @@ test('descriptors run out under the http input and the disk buffer: what was ack
   rig.configure(
     pipeline({
       service,
-      inputs: [listener('storage.type: filesystem', 'ack_timeout: 1s')],
+      inputs: [listener('storage.type: filesystem', 'ack_timeout: 1s', 'http_server.idle_timeout: 1s')],
       outputs: [http(sink)],
     }),
   );

@@ -72,7 +72,7 @@ export class AgentProcess {
         ? [process.execPath]
         : ['/bin/sh', '-c', `ulimit -n ${openFiles}; exec "$@"`, 'sh', process.execPath];
     this.child = spawn(
-      command as string,
+      command,
       [
         ...before,
         '--max-semi-space-size=8',

@@ -145,6 +145,7 @@ export class Program implements Feeder {
   readonly givenAgain = new Set<string>();
   private readonly directory: string;
   private readonly destinations: readonly Destination[];
+  private readonly keepsAll: boolean;
   private next = 0;
   /** What the next agent is given before new lines. */
   private again: number[] = [];
@@ -153,10 +154,14 @@ export class Program implements Feeder {
   private writing = Promise.resolve();
   private enough = false;
 
-  /** `directory` is the agent's, the disk buffer somewhere in it. */
-  constructor(directory: string, destinations: readonly Destination[]) {
+  /**
+   * `directory` is the agent's, the disk buffer somewhere in it. With `keepsAll` what is there for one destination must be there for all
+   * that have not got it: what goes to disk as it comes does so before anything is sent, what goes there because memory is short does not.
+   */
+  constructor(directory: string, destinations: readonly Destination[], keepsAll: boolean) {
     this.directory = directory;
     this.destinations = destinations;
+    this.keepsAll = keepsAll;
   }
 
   get streams(): Readonly<Record<string, number>> {
@@ -170,9 +175,11 @@ export class Program implements Feeder {
   async mourn(): Promise<void> {
     await this.writing;
     const onDisk = linesOnDisk(this.directory);
+    const forAny = new Set([...onDisk.values()].flatMap((keys) => [...keys]));
     const isPromised = (n: number): boolean =>
       this.destinations.every(
-        ({ illness, sink }) => sink.has('a', n) || onDisk.get(illness)?.has(keyOf('a', n)) === true,
+        ({ illness, sink }) =>
+          sink.has('a', n) || (this.keepsAll ? forAny : onDisk.get(illness))?.has(keyOf('a', n)) === true,
       );
     const lost = this.given.filter((n) => !isPromised(n));
     for (const n of lost) this.givenAgain.add(keyOf('a', n));

@@ -57,7 +57,7 @@ export async function crashRun(rig: Rig, run: CrashRun): Promise<void> {
   for (const illness of run.destinations)
     destinations.push(new Destination(illness, await rig.sink(), run.random));
   const sinks = destinations.map(({ sink }) => sink);
-  const feeder = feederOf(run.input, rig, destinations);
+  const feeder = feederOf(run, rig, destinations);
   writeFileSync(rig.path('bulk.ts'), BULK_MODULE);
   rig.configure(
     pipeline({
@@ -147,14 +147,14 @@ function judge({ illness, sink }: Destination, feeder: Feeder, killedAt: readonl
   if (illness === 'dead') expect(repeated, 'repeated requests').toBe(0);
 }
 
-function feederOf(input: InputKind, rig: Rig, destinations: readonly Destination[]): Feeder {
+function feederOf({ input, buffer }: CrashCase, rig: Rig, destinations: readonly Destination[]): Feeder {
   switch (input) {
     case 'tail':
       return new Application((name) => rig.path(name), destinations);
     case 'http':
       return new Clients();
     case 'stdin':
-      return new Program(rig.directory, destinations);
+      return new Program(rig.directory, destinations, buffer === 'filesystem');
     default:
       return input satisfies never;
   }
