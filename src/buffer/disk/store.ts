@@ -46,6 +46,9 @@ const PROGRESS_BYTES = 1024 * 1024;
 /** How long what the volume has free is taken for true. Milliseconds. */
 const FREE_MS = 1000;
 
+/** How long a failing disk is not said again. Milliseconds. */
+const SAID_MS = 60_000;
+
 export class DiskStore {
   readonly directory: string;
   /** By source and output, the ranges of bytes that the buffer held when it was opened: they count as read. */
@@ -64,6 +67,9 @@ export class DiskStore {
   private overflowTotal = 0;
   private free = { at: Number.NEGATIVE_INFINITY, bytes: 0, total: 0 };
   private failing = false;
+  private saidFailing = false;
+  /** Monotonic milliseconds. */
+  private saidAt = Number.NEGATIVE_INFINITY;
   private closed = false;
   private readonly compactor: Compactor;
   private readonly targets = new SharedTargets();
@@ -455,18 +461,23 @@ export class DiskStore {
   }
 
   private state(error: unknown): void {
+    const now = performance.now();
     if (error === undefined) {
       this.failing = false;
-      this.log.info({}, 'The disk buffer can be written again');
+      if (this.saidFailing) this.log.info({}, 'The disk buffer can be written again');
+      this.saidFailing = false;
       this.onRoom?.();
       return;
     }
     this.series.failures.value++;
-    if (!this.failing) {
+    // On a full disk that is being drained every chunk that goes makes room for another: that is no news each time.
+    if (!this.failing && now - this.saidAt > SAID_MS) {
       this.log.error(
         { directory: this.directory, error },
         'The disk buffer cannot be written; what it should take stays in memory, inputs wait, and it is tried again every second',
       );
+      this.saidAt = now;
+      this.saidFailing = true;
     }
     this.failing = true;
   }
