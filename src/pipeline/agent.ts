@@ -68,8 +68,8 @@ export class Agent {
   readonly buffer: ChunkBuffer;
   inputs: InputRunner[] = [];
   outputs: OutputRunner[] = [];
-  /** Outputs that a reload took away and that send what they still have. */
-  readonly leaving = new Set<OutputRunner>();
+  /** Outputs that a reload took away and that send what they still have; each with the end of that. */
+  readonly leaving = new Map<OutputRunner, Promise<void>>();
   flow: Flow;
   surroundings: Surroundings;
   /** Resolves when every input that ends by itself has ended and everything is delivered; never, if there is no such input. */
@@ -174,7 +174,7 @@ export class Agent {
   /** All queues, also of outputs that a reload took away, as the buffer sees them. */
   private bufferedOutputs(): BufferedOutput[] {
     const { whenFull } = this.definition.service.storage;
-    return [...this.outputs, ...this.leaving].map(({ instance, queue }) => ({
+    return [...this.outputs, ...this.leaving.keys()].map(({ instance, queue }) => ({
       queue,
       plugin: instance.definition.name,
       diskLimit: instance.diskLimit || Number.POSITIVE_INFINITY,
@@ -281,7 +281,7 @@ export class Agent {
     await this.stopInputs(deadline);
     await deadline.wait(this.flushFilters(), this.graceMs / 2);
 
-    const outputs = [...this.outputs, ...this.leaving];
+    const outputs = [...this.outputs, ...this.leaving.keys()];
     for (const { queue } of outputs) queue.drain();
     await deadline.wait(Promise.all(outputs.map(({ queue }) => queue.idle())), this.graceMs / 2);
     const queues = outputs.map(({ queue }) => queue);
@@ -392,7 +392,7 @@ export class Agent {
   }
 
   private relieve(): void {
-    for (const { queue } of [...this.outputs, ...this.leaving]) queue.hurry();
+    for (const { queue } of [...this.outputs, ...this.leaving.keys()]) queue.hurry();
     this.buffer.relieve();
     void this.flushFilters('pressure');
   }

@@ -82,7 +82,10 @@ async function prepare(agent: Agent, definition: PipelineDefinition): Promise<Pl
         plan.keptOutputs.push(runner);
         continue;
       }
-      if (runner === undefined) forgetEarlier(agent, instance.name);
+      if (runner === undefined) {
+        await hasLeft(agent, instance.stateName);
+        forgetEarlier(agent, instance.name);
+      }
       const options = await buildOutput(instance, definition, surroundings);
       made.push({ close: () => options.output.close?.() });
       const next = { instance, fingerprint };
@@ -149,12 +152,17 @@ async function changeOver(agent: Agent, plan: Plan): Promise<void> {
   for (const runner of plan.newInputs) {
     await attempt(log, runner.name, () => runner.input?.start(runner.emit));
   }
-  for (const runner of plan.goneOutputs) void drainAway(agent, runner, graceMs);
+  for (const runner of plan.goneOutputs) agent.leaving.set(runner, drainAway(agent, runner, graceMs));
+}
+
+/** One that comes back while it still sends what it had does not meet itself. */
+async function hasLeft({ leaving }: Agent, stateName: string): Promise<void> {
+  for (const [{ instance }, end] of leaving) if (instance.stateName === stateName) await end;
 }
 
 /** An output of that name was taken away before: what is left of it comes back, and is counted anew. */
 function forgetEarlier({ metrics, outputs, leaving }: Agent, name: string): void {
-  if ([...outputs, ...leaving].some(({ instance }) => instance.name === name)) return;
+  if ([...outputs, ...leaving.keys()].some(({ instance }) => instance.name === name)) return;
   for (const family of metrics.families.values()) {
     if (family instanceof Family && family.name.startsWith('tailrace_output_')) {
       family.remove((labels) => labels['name'] === name);
@@ -165,7 +173,6 @@ function forgetEarlier({ metrics, outputs, leaving }: Agent, name: string): void
 /** A removed output sends what it has, for `grace`. */
 async function drainAway(agent: Agent, runner: OutputRunner, graceMs: number): Promise<void> {
   const { queue, instance } = runner;
-  agent.leaving.add(runner);
   queue.drain();
   const deadline = new Deadline();
   await deadline.wait(queue.idle(), graceMs);

@@ -333,7 +333,7 @@ class Replay {
 
   /** A reload took the output away, and its time to send what it had is over. */
   private isGone({ queue }: OutputRunner): boolean {
-    return ![...this.agent.outputs, ...this.agent.leaving].some((runner) => runner.queue === queue);
+    return ![...this.agent.outputs, ...this.agent.leaving.keys()].some((runner) => runner.queue === queue);
   }
 
   private async untilStopped(work: Promise<unknown> | undefined): Promise<void> {

@@ -100,7 +100,7 @@ export function statusOf(agent: Agent): AgentStatus {
     });
   }
   for (const name of counts.others('tailrace_output_enqueued_records_total', outputs)) {
-    const leaving = [...agent.leaving].find(({ instance }) => instance.name === name);
+    const leaving = [...agent.leaving.keys()].find(({ instance }) => instance.name === name);
     outputs.push({
       name,
       plugin: leaving?.instance.definition.name ?? '',
