@@ -5,6 +5,8 @@
  */
 
 const FIRST_SIZE = 64 * 1024;
+/** A buffer doubles until it is this large, then grows by as much. */
+const MOST_GROWTH = 512 * 1024;
 /** A buffer that grew past this for one huge attempt is not kept for the next. */
 const KEPT_SIZE = 8 * 1024 * 1024;
 const KEPT_SINKS = 2;
@@ -27,7 +29,8 @@ export class ByteSink {
   reserve(extra: number): void {
     const needed = this.length + extra;
     if (needed <= this.buffer.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.buffer.length * 2));
+    const grown = this.buffer.length + Math.min(this.buffer.length, MOST_GROWTH);
+    const larger = Buffer.allocUnsafeSlow(Math.max(needed, grown));
     this.buffer.copy(larger, 0, 0, this.length);
     this.buffer = larger;
   }

@@ -57,6 +57,8 @@ export class Chunk {
 
   /** What `bytes` is a part of. */
   private readonly memory: Buffer;
+  /** What the columns are views of, where that came from the pool. */
+  private readonly columnMemory: Buffer | undefined;
 
   /** The records' bytes are the first `size` of `memory`. */
   constructor(parts: {
@@ -65,6 +67,7 @@ export class Chunk {
     size: number;
     ends: Uint32Array;
     columns: ChunkColumns;
+    columnMemory?: Buffer | undefined;
     metadata?: readonly (LogRecord | undefined)[] | undefined;
     source?: Source | undefined;
     /** Where there is no source any more; else its id. */
@@ -75,6 +78,7 @@ export class Chunk {
   }) {
     this.tag = parts.tag;
     this.memory = parts.memory;
+    this.columnMemory = parts.columnMemory;
     this.bytes = parts.memory.subarray(0, parts.size);
     this.ends = parts.ends;
     this.columns = parts.columns;
@@ -85,7 +89,8 @@ export class Chunk {
     this.input = parts.input;
     this.arrivedAt = parts.arrivedAt;
     this.length = parts.columns.seconds.length;
-    this.cost = this.memory.length + this.length * COLUMN_BYTES + CHUNK_OVERHEAD;
+    const columnBytes = this.columnMemory?.length ?? this.length * COLUMN_BYTES;
+    this.cost = this.memory.length + columnBytes + CHUNK_OVERHEAD;
   }
 
   /** Bytes of the records from index `from` to `to`. */
@@ -101,6 +106,7 @@ export class Chunk {
   /** Gives the memory back: every output has settled every record, and nobody may look at the bytes any more. */
   free(): void {
     chunkBytes.give(this.memory);
+    if (this.columnMemory !== undefined) chunkBytes.give(this.columnMemory);
   }
 
   /** The same records, of which this process is the only holder: their source is not asked to keep them. */

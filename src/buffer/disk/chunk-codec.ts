@@ -57,8 +57,8 @@ export function looksWhole({ records, bytes }: Description, payload: Buffer): bo
 
 /** Memory to read a payload into. */
 export class PayloadBuffers {
-  readonly columns: ArrayBuffer;
-  /** From the pool; what is beyond the records' bytes is not used. */
+  /** From the pool, as `memory`; what is beyond what was asked for is not used. */
+  readonly columns: Buffer;
   readonly memory: Buffer;
   readonly metadata: Buffer;
   /** All of it, in the payload's order. */
@@ -67,27 +67,34 @@ export class PayloadBuffers {
 
   constructor(description: Description) {
     this.description = description;
-    this.columns = new ArrayBuffer(description.records * ROW_BYTES);
+    const columnBytes = description.records * ROW_BYTES;
+    this.columns = chunkBytes.take(columnBytes);
     this.memory = chunkBytes.take(description.bytes);
     this.metadata = Buffer.allocUnsafe(description.metadata);
-    this.parts = [Buffer.from(this.columns), this.memory.subarray(0, description.bytes), this.metadata];
+    this.parts = [
+      this.columns.subarray(0, columnBytes),
+      this.memory.subarray(0, description.bytes),
+      this.metadata,
+    ];
   }
 
   /** The chunk that was read. `arrivedAt`: monotonic milliseconds. */
   chunk(arrivedAt: number): Chunk {
-    const { columns, description } = this;
+    const { description } = this;
+    const { buffer } = this.columns;
     const { tag, input, base, bytes: size, records: n, source } = description;
     return new Chunk({
       tag,
       memory: this.memory,
       size,
-      ends: new Uint32Array(columns, n * ENDS_AT, n),
+      ends: new Uint32Array(buffer, n * ENDS_AT, n),
       columns: {
-        seconds: new Float64Array(columns, 0, n),
-        nanos: new Int32Array(columns, n * 8, n),
-        starts: new Int32Array(columns, n * 12, n),
-        stops: new Int32Array(columns, n * 16, n),
+        seconds: new Float64Array(buffer, 0, n),
+        nanos: new Int32Array(buffer, n * 8, n),
+        starts: new Int32Array(buffer, n * 12, n),
+        stops: new Int32Array(buffer, n * 16, n),
       },
+      columnMemory: this.columns,
       metadata: description.metadata === 0 ? undefined : readMetadata(this.metadata),
       sourceId: source,
       base,
@@ -99,6 +106,7 @@ export class PayloadBuffers {
   /** Gives the memory back: the payload is damaged. */
   free(): void {
     chunkBytes.give(this.memory);
+    chunkBytes.give(this.columns);
   }
 }
 

@@ -126,6 +126,7 @@ export class SegmentWriter {
 export class SegmentBytes {
   readonly size: number;
   private readonly descriptor: number;
+  private memory = Buffer.alloc(0);
   private window = Buffer.alloc(0);
   private windowStart = 0;
 
@@ -143,8 +144,10 @@ export class SegmentBytes {
   }
 
   private load(offset: number, length: number): void {
-    const wanted = Math.min(Math.max(length, WINDOW), this.size - offset);
-    const bytes = Buffer.allocUnsafe(Math.max(0, wanted));
+    const wanted = Math.max(0, Math.min(Math.max(length, WINDOW), this.size - offset));
+    // One memory for all windows: a fresh one for each of thousands of heads would be there until the collector comes.
+    if (this.memory.length < wanted) this.memory = Buffer.allocUnsafeSlow(wanted);
+    const bytes = this.memory.subarray(0, wanted);
     let filled = 0;
     while (filled < bytes.length) {
       const read = readSync(this.descriptor, bytes, filled, bytes.length - filled, offset + filled);
