@@ -87,7 +87,9 @@ export const outputOptions = {
     .describe("Attempts that run at once; 0 or nothing: the plugin's own number."),
   retry_max_age: timeOrOff()
     .default(0)
-    .describe('Age from which on a record that could not be delivered is not sent again; 0 or off: never.'),
+    .describe(
+      'Age from which on a record that could not be delivered is not sent again; 0 or off: never. Over a restart it goes by the clock.',
+    ),
   on_failure: string()
     .optional()
     .describe(

@@ -192,7 +192,7 @@ export class HeldChunk {
 
   /** An output is gone, and its records stay where they are: they are not safe by that. */
   forsake(flight: Flight): void {
-    this.safeCallbacks = [];
+    if (this.flights.size === 1) this.safeCallbacks = [];
     this.leave(flight);
   }
 

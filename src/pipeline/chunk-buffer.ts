@@ -322,8 +322,11 @@ export class ChunkBuffer implements Keeper {
   /** Names of outputs that have something on disk, with the plugin that they were of. */
   storedOutputs(): Map<string, string> {
     const names = new Map<string, string>();
-    for (const { description } of this.disk?.all() ?? []) {
-      for (const { output, plugin } of description.targets) names.set(output, plugin);
+    for (const stored of this.disk?.all() ?? []) {
+      const open = new Set(stored.outputs());
+      for (const { output, plugin } of stored.description.targets) {
+        if (open.has(output)) names.set(output, plugin);
+      }
     }
     return names;
   }

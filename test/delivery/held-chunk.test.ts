@@ -56,3 +56,16 @@ it('is safe without a disk once both outputs have it', () => {
   partial.settle(0, 2);
   expect(isSafe()).toBe(true);
 });
+
+it('is not made safe by an output that is taken away with its records', () => {
+  const { slow, partial, held, isSafe } = chunkForTwo();
+  held.forsake(slow);
+  partial.settle(0, 10);
+  // What is left was the other output's, and that has it.
+  expect(isSafe()).toBe(true);
+
+  const alone = chunkForTwo();
+  alone.partial.settle(0, 10);
+  alone.held.forsake(alone.slow);
+  expect(alone.isSafe()).toBe(false);
+});
