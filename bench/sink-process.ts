@@ -7,9 +7,10 @@
  */
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AddressInfo, Server } from 'node:net';
+import type { Server } from 'node:net';
 import { crc32 } from 'node:zlib';
 import { Ranges } from '../src/event/ranges.ts';
+import { listenBelow } from '../test/support/ports.ts';
 import type { Command, Report, Weather } from './sink-protocol.ts';
 
 const [kind = 'count'] = process.argv.slice(2);
@@ -120,16 +121,10 @@ function handle(request: IncomingMessage, response: ServerResponse): void {
   });
 }
 
-function open(): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const opening = createServer({ keepAlive: true }, handle);
-    opening.once('error', reject);
-    opening.listen(port, '127.0.0.1', () => {
-      port = (opening.address() as AddressInfo).port;
-      resolve();
-    });
-    server = opening;
-  });
+async function open(): Promise<void> {
+  const opening = createServer({ keepAlive: true }, handle);
+  port = await listenBelow(opening, port);
+  server = opening;
 }
 
 function close(): Promise<void> {

@@ -10,6 +10,7 @@
  *
  * Source: https://github.com/msgpack/msgpack/blob/master/spec.md
  */
+import { valueToJson } from '../event/json.ts';
 import { setKey } from '../event/record.ts';
 import type { LogRecord, Value } from '../event/record.ts';
 
@@ -151,7 +152,7 @@ export class MsgpackReader {
     const map: LogRecord = {};
     for (let index = 0; index < length; index++) {
       const key = this.read();
-      setKey(map, typeof key === 'string' ? key : JSON.stringify(key), this.read());
+      setKey(map, typeof key === 'string' ? key : valueToJson(key), this.read());
     }
     this.depth--;
     return map;

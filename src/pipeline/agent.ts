@@ -185,8 +185,10 @@ export class Agent {
   /** What is on disk for outputs that are gone goes to those that take their place; the rest is reported (rule 7). */
   private adopt(): void {
     const present = new Map(outputNames(this.definition).map(({ stateName, plugin }) => [stateName, plugin]));
-    const heirs = findHeirs(this.buffer.storedOutputs(), present, this.state?.renamed ?? new Map());
-    this.buffer.rename(heirs);
+    const { buffer } = this;
+    const renamed = this.state?.renamed ?? new Map<string, string>();
+    buffer.rename(findHeirs(buffer.storedOutputs(), present, renamed, buffer.knownOutputs()));
+    buffer.rememberOutputs();
     for (const [output, records] of this.buffer.orphans(present)) {
       this.log.warn(
         { output, records },

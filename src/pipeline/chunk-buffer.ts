@@ -10,6 +10,7 @@
  * and the source can be read again, nothing is moved: the input waits.
  */
 import type { DiskStore, StoredChunk, Urgency } from '../buffer/disk/store.ts';
+import { readKnownOutputs, writeKnownOutputs } from '../buffer/disk/known-outputs.ts';
 import type { InputAccount, MemoryBuffer } from '../buffer/memory.ts';
 import type { Flight } from '../delivery/flight.ts';
 import { HeldChunk, ID_STEP } from '../delivery/held-chunk.ts';
@@ -90,7 +91,10 @@ export class ChunkBuffer implements Keeper {
     const now = performance.now();
     if (this.disk === undefined && now - this.openFailedAt < OPEN_AGAIN_MS) return undefined;
     try {
-      return this.openDisk();
+      const wasOpen = this.disk !== undefined;
+      const disk = this.openDisk();
+      if (!wasOpen) this.rememberOutputs();
+      return disk;
     } catch (error) {
       if (this.openFailedAt === Number.NEGATIVE_INFINITY) {
         this.options.log.error(
@@ -329,6 +333,24 @@ export class ChunkBuffer implements Keeper {
       }
     }
     return names;
+  }
+
+  /** Which outputs were there when the disk was written last; undefined when nobody knows. */
+  knownOutputs(): Map<string, string> | undefined {
+    return this.disk === undefined ? undefined : readKnownOutputs(this.disk.directory);
+  }
+
+  /** Writes down which outputs there are: the next run must know who is new. */
+  rememberOutputs(): void {
+    if (this.disk === undefined) return;
+    const outputs = this.options
+      .outputs()
+      .map(({ queue, plugin }): [string, string] => [queue.stateName, plugin]);
+    try {
+      writeKnownOutputs(this.disk.directory, new Map([...this.storedOutputs(), ...outputs]));
+    } catch (error) {
+      this.options.log.warn({ error }, 'Which outputs there are cannot be written beside the disk buffer');
+    }
   }
 
   /** What is on disk for outputs goes to others. */

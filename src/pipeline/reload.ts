@@ -144,6 +144,7 @@ async function changeOver(agent: Agent, plan: Plan): Promise<void> {
   agent.definition = plan.definition;
   agent.surroundings.state?.useOutputs(outputNames(plan.definition));
   agent.recover(plan.newOutputs);
+  agent.buffer.rememberOutputs();
   await oldFilters.close();
 
   // Sources of a stopped input stay with the store: an input that takes its place goes on where it stood.

@@ -36,18 +36,19 @@ export function takeOverMarks(
 }
 
 /**
- * Who takes over what other stores have for vanished outputs: as the positions went, else the first output of the same plugin for
- * which they have nothing.
+ * Who takes over what other stores have for vanished outputs: as the positions went, else the first new output of the same plugin.
  *
- * `stored` and `present`: plugin by name in the state; `renamed`: what {@link takeOverMarks} did.
+ * `stored`, `present` and `known`, the outputs of the run before: plugin by name in the state; `renamed`: what {@link takeOverMarks}
+ * did. Without `known` nobody is new.
  */
 export function findHeirs(
   stored: ReadonlyMap<string, string>,
   present: ReadonlyMap<string, string>,
   renamed: ReadonlyMap<string, string>,
+  known: ReadonlyMap<string, string> | undefined,
 ): Map<string, string> {
   const heirs = new Map<string, string>();
-  const taken = new Set([...stored.keys(), ...renamed.values()]);
+  const taken = new Set([...(known ?? present).keys(), ...stored.keys(), ...renamed.values()]);
   for (const [vanished, plugin] of stored) {
     if (present.has(vanished)) continue;
     const heir =

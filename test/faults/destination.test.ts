@@ -1,13 +1,14 @@
 /** Faults 12 to 14 and 17: destinations that are down for long, never answer, hang up, come and go (DELIVERY.md, rules 20, 22 and 24). */
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import type { AddressInfo, Server, Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, onTestFinished } from 'vitest';
 import { test } from '../support/e2e.ts';
 import type { Rig } from '../support/e2e.ts';
 import { countDoubles, expectComplete, repeatedRequests } from '../support/judge.ts';
 import { numberedLines, NumberedWriter } from '../support/numbered.ts';
+import { listenBelow } from '../support/ports.ts';
 import { http, pipeline, QUICK } from '../support/yaml.ts';
 
 const LINES = 2000;
@@ -25,16 +26,14 @@ async function rawServer(
     socket.on('close', () => sockets.delete(socket));
     use(socket);
   });
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
+  const port = await listenBelow(server);
   onTestFinished(async () => {
     for (const socket of sockets) socket.destroy();
     await new Promise((resolve) => {
       server.close(resolve);
     });
   });
-  return { port: (server.address() as AddressInfo).port, connections: () => count };
+  return { port, connections: () => count };
 }
 
 function lines(rig: Rig, from = 0, to = LINES): void {

@@ -81,6 +81,22 @@ test('fault 39: and when a restart brings it back, after a run without it', asyn
   expect(countDoubles(kept) + countDoubles(dead)).toBe(0);
 });
 
+test('rule 7: a new output of the same plugin takes over what is on disk for one that is gone', async ({
+  rig,
+}) => {
+  const { agent, kept, dead } = await removedWithBacklog(rig);
+  await agent.stop();
+  await dead.open();
+  configure(rig, [http(kept, 'alias: kept'), http(dead, 'alias: corrected')]);
+  const next = await rig.start();
+  await dead.reached(LINES);
+  const scrape = await next.until((each) => each.sum('tailrace_output_buffered_records') === 0);
+  expect(scrape.sum('tailrace_output_recovered_records_total', { name: 'corrected' })).toBe(LINES);
+  await next.stop();
+  expectComplete(dead, { in: LINES });
+  expect(countDoubles(kept) + countDoubles(dead)).toBe(0);
+});
+
 test('fault 39: thirty reloads under load, an output with records on disk comes and goes: 0 lost, none twice', async ({
   rig,
 }) => {

@@ -3,10 +3,10 @@
  * protocols as long as there is none: what is tested is what the queue makes of outcomes per record.
  */
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { onTestFinished } from 'vitest';
 import { readNumbered } from './numbered.ts';
+import { listenBelow } from './ports.ts';
 
 /** The plugin's file: posts records as lines of JSON; the answer is a list with a status for each. */
 export const BULK_PLUGIN = `
@@ -61,10 +61,7 @@ export class BulkSink {
         return undefined;
       });
     });
-    await new Promise<void>((resolve) => {
-      server.listen(0, '127.0.0.1', resolve);
-    });
-    this.port = (server.address() as AddressInfo).port;
+    this.port = await listenBelow(server);
     onTestFinished(async () => {
       server.closeAllConnections();
       await new Promise((resolve) => {

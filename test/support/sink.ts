@@ -1,8 +1,8 @@
 /** An HTTP destination in the test's process: takes `json_lines` of numbered lines, plain, gzip or zstd, keeps every request, and answers as scripted. */
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
+import { listenBelow } from './ports.ts';
 import { readNumbered } from './numbered.ts';
 import type { NumberedLine } from './numbered.ts';
 
@@ -69,11 +69,7 @@ export class HttpSink {
     const server = createServer({ keepAlive: true }, (request, response) => this.handle(request, response));
     server.keepAliveTimeout = 60_000;
     this.server = server;
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(this.port, '127.0.0.1', resolve);
-    });
-    this.port = (server.address() as AddressInfo).port;
+    this.port = await listenBelow(server, this.port);
     return this;
   }
 
