@@ -34,11 +34,11 @@ export class Attempt {
     const abandoned = new Promise<never>((_resolve, reject) => {
       abandon = reject;
     });
-    const timeout = new RetryableError(`no answer within ${Math.round(timeoutMs / 1000)} s`);
     this.timer = setTimeout(() => {
-      this.controller.abort(timeout);
+      const message = `no answer within ${Math.round(timeoutMs / 1000)} s`;
+      this.controller.abort(new RetryableError(message));
       this.timer = setTimeout(
-        () => abandon(new AbandonedError(`${timeout.message}, and it does not give up`)),
+        () => abandon(new AbandonedError(`${message}, and it does not give up`)),
         ABANDON_MS,
       );
     }, timeoutMs);
@@ -46,8 +46,8 @@ export class Attempt {
       // The call itself may throw before it returns a promise: a plugin need not be an async function.
       return await Promise.race([this.call(output, slices, mark), abandoned]);
     } catch (error) {
-      if (this.controller.signal.aborted && !this.aborted && !(error instanceof RetryableError))
-        throw timeout;
+      const { signal } = this.controller;
+      if (signal.aborted && !this.aborted && !(error instanceof RetryableError)) throw signal.reason;
       throw error;
     } finally {
       clearTimeout(this.timer);

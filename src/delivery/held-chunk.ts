@@ -118,11 +118,6 @@ export class HeldChunk {
     return this.source !== undefined && !this.source.gone;
   }
 
-  /** It is being written to disk. */
-  get isStoring(): boolean {
-    return this.copy !== undefined && !this.isDurable;
-  }
-
   /** Sends records of it on their way to an output. Its memory stays until that lets go ({@link unpin}) or has them. */
   launch(output: string, records: readonly Range[]): Flight {
     const flight = new Flight(this, output, records);
