@@ -227,7 +227,8 @@ export interface FilterDefinition<F extends OptionFields = OptionFields> extends
 
 export interface OutputDefinition<F extends OptionFields = OptionFields> extends Definition<F> {
   kind: 'output';
-  traits?: OutputTraits;
+  /** How its queue has to treat an instance with these options; called before `create`, and more than once. */
+  traits?(options: OptionValues<F>): OutputTraits;
   /** The options that say where it writes to; tell several unnamed outputs of one plugin apart in the state. */
   target?: readonly string[];
   create(options: OptionValues<F>, context: OutputContext): Promise<Output> | Output;

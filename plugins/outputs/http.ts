@@ -76,7 +76,7 @@ export default defineOutput({
     aws_profile: ignored(ONLY_AWS),
     'oauth2.*': prefix().describe('Not there yet.'),
   },
-  traits: { workers: 2 },
+  traits: () => ({ workers: 2 }),
   target: ['host', 'port', 'uri'],
   example: `pipeline:
   outputs:

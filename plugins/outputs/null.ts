@@ -11,7 +11,7 @@ export default defineOutput({
     json_date_format: ignored(NOTHING_WRITTEN),
     json_date_key: ignored(NOTHING_WRITTEN),
   },
-  traits: { payload: 'none', order: 'none' },
+  traits: () => ({ payload: 'none', order: 'none' }),
   example: `pipeline:
   outputs:
     - name: null

@@ -27,7 +27,7 @@ export default defineOutput({
   name: 'stdout',
   summary: 'Writes records to standard output',
   options,
-  traits: { order: 'all' },
+  traits: () => ({ order: 'all' }),
   example: `pipeline:
   outputs:
     - name: stdout

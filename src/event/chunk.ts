@@ -4,6 +4,7 @@
  *
  * One chunk is shared by all outputs that its tag is routed to; nobody changes it.
  */
+import type { Arrivals } from './arrivals.ts';
 import type { Batch } from './batch.ts';
 import { chunkBytes } from './byte-pool.ts';
 import { parseExact } from './json.ts';
@@ -17,9 +18,9 @@ const LINE_FEED = 10;
 
 /** Where a record came from; with it a destination can write idempotently. */
 export interface Origin {
-  /** Source id. */
+  /** Id of the source; of the process for what cannot be read again (src/event/arrivals.ts). */
   source: string;
-  /** First byte in the source. */
+  /** First byte in the source; the running number of a record that cannot be read again. */
   start: number;
   /** First byte after it. */
   stop: number;
@@ -164,9 +165,24 @@ export class Chunk {
   }
 }
 
-/** Encodes a batch. With `wantBytes` false (no output reads them) only the columns are made. */
-export function encodeBatch(tag: string, batch: Batch, wantBytes: boolean, arrivedAt: number): Chunk {
+/**
+ * Encodes a batch. With `wantBytes` false (no output reads them) only the columns are made. `arrivals` gives origins to records that have no
+ * source.
+ */
+export function encodeBatch(
+  tag: string,
+  batch: Batch,
+  wantBytes: boolean,
+  arrivedAt: number,
+  arrivals?: Arrivals,
+): Chunk {
   const { memory, size, ends } = wantBytes ? encodeRecords(batch) : NOTHING;
+  const own = batch.source === undefined ? arrivals : undefined;
+  const { base, starts, stops } = own?.number(batch) ?? {
+    base: batch.base,
+    starts: batch.starts.slice(),
+    stops: batch.stops.slice(),
+  };
   return new Chunk({
     tag,
     memory,
@@ -175,12 +191,13 @@ export function encodeBatch(tag: string, batch: Batch, wantBytes: boolean, arriv
     columns: {
       seconds: batch.seconds.slice(),
       nanos: batch.nanos.slice(),
-      starts: batch.starts.slice(),
-      stops: batch.stops.slice(),
+      starts,
+      stops,
     },
     metadata: batch.metadata?.some((entry) => entry !== undefined) ? batch.metadata : undefined,
     source: batch.source,
-    base: batch.base,
+    sourceId: own?.id,
+    base,
     input: batch.input,
     arrivedAt,
   });

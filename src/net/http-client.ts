@@ -14,7 +14,7 @@ import { proxyFromEnvironment, shownUrl } from './proxy.ts';
 import { TlsMaterial } from './tls.ts';
 import type { TlsSettings } from './tls.ts';
 
-/** Text kept of an answer, bytes. */
+/** Kept of an answer unless the request asks for more, bytes. */
 const KEPT_BYTES = 64 * 1024;
 /** An answer is read to its end up to here, so that the connection can be used again; beyond, the connection is closed. */
 const READ_BYTES = 1024 * 1024;
@@ -52,6 +52,8 @@ export interface HttpRequest {
   path: string;
   headers: Record<string, string | string[]>;
   body?: Buffer;
+  /** Bytes of the answer's body that are kept; default 64 KiB. */
+  keepBytes?: number;
   /** Gives up at once. */
   signal: AbortSignal;
 }
@@ -59,8 +61,10 @@ export interface HttpRequest {
 export interface HttpResponse {
   status: number;
   headers: Readonly<Record<string, string | string[] | undefined>>;
-  /** The first 64 KiB of the body. */
-  text: string;
+  /** The start of the body, {@link HttpRequest.keepBytes} at most. */
+  bytes: Buffer;
+  /** The same as text. */
+  readonly text: string;
 }
 
 type Undici = typeof undiciModule;
@@ -103,7 +107,7 @@ export class HttpClient {
 
   /** One request. Throws {@link RetryableError} when no whole answer came, and the signal's reason when that was aborted. */
   async request(request: HttpRequest): Promise<HttpResponse> {
-    const { signal, method, path, headers, body } = request;
+    const { signal, method, path, headers, body, keepBytes = KEPT_BYTES } = request;
     signal.throwIfAborted();
     this.refresh();
     const { responseTimeoutMs, readIdleTimeoutMs } = this.options;
@@ -129,10 +133,14 @@ export class HttpClient {
         bodyTimeout: readIdleTimeoutMs,
         ...(this.options.keepAlive ? {} : { reset: true }),
       });
+      const bytes = await readBounded(response.body, keepBytes);
       return {
         status: response.statusCode,
         headers: response.headers,
-        text: await readBounded(response.body),
+        bytes,
+        get text() {
+          return bytes.toString('utf8');
+        },
       };
     } catch (error) {
       if (signal.aborted) throw signal.reason;
@@ -205,19 +213,19 @@ function preferring(family: 'ipv4' | 'ipv6'): LookupFunction {
 }
 
 /** Reads an answer's body: keeps its start, reads the rest away, gives up on an endless one. */
-async function readBounded(body: Dispatcher.ResponseData['body']): Promise<string> {
+async function readBounded(body: Dispatcher.ResponseData['body'], keepBytes: number): Promise<Buffer> {
   const kept: Buffer[] = [];
   let keptBytes = 0;
   let total = 0;
   for await (const piece of body as AsyncIterable<Buffer>) {
-    if (keptBytes < KEPT_BYTES) {
-      const part = piece.subarray(0, KEPT_BYTES - keptBytes);
+    if (keptBytes < keepBytes) {
+      const part = piece.subarray(0, keepBytes - keptBytes);
       kept.push(part);
       keptBytes += part.length;
     }
     total += piece.length;
     // Leaving the loop destroys the body and with it the connection.
-    if (total > READ_BYTES) break;
+    if (total > Math.max(READ_BYTES, keepBytes)) break;
   }
-  return Buffer.concat(kept).toString('utf8');
+  return Buffer.concat(kept);
 }

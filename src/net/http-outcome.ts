@@ -19,7 +19,11 @@ const ADVICE: Readonly<Record<number, string>> = {
  * 404, 407, 408, 429, 5xx; with its Retry-After), {@link SplitError} where something in the request is (400, 413, 422 and other 4xx).
  * `showText` puts the answer's first words into the message.
  */
-export function requireSuccess(response: HttpResponse, place: string, showText: boolean): void {
+export function requireSuccess(
+  response: Pick<HttpResponse, 'status' | 'headers' | 'text'>,
+  place: string,
+  showText: boolean,
+): void {
   const { status } = response;
   if (status >= 200 && status < 300) return;
   const said = showText ? shortText(response.text) : '';

@@ -10,6 +10,7 @@ import { MemoryBuffer } from '../buffer/memory.ts';
 import type { OutputInstance, PipelineDefinition } from '../config/definition.ts';
 import { DeadLetters } from '../delivery/dead-letters.ts';
 import { OutputQueue } from '../delivery/queue.ts';
+import { Arrivals } from '../event/arrivals.ts';
 import { compileMatch } from '../routing/match.ts';
 import type { DirectoryLock } from '../state/lock.ts';
 import { findHeirs } from '../state/take-over.ts';
@@ -17,7 +18,7 @@ import { openState } from '../state/store.ts';
 import type { StateStore } from '../state/store.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { buildFilter, buildInput, buildOutput, fingerprintOf, outputNames } from './build.ts';
+import { buildFilter, buildInput, buildOutput, fingerprintOf, outputNames, traitsOf } from './build.ts';
 import type { Surroundings } from './build.ts';
 import type { ChunkBuffer } from './chunk-buffer.ts';
 import type { BufferedOutput } from './disk-room.ts';
@@ -80,6 +81,7 @@ export class Agent {
   private readonly state: StateStore | undefined;
   private bufferLock: DirectoryLock | undefined;
   private readonly stuck: StuckWatch;
+  private readonly arrivals = new Arrivals();
   private resolveDone: () => void = () => undefined;
   private startedAt = performance.now();
   private running = false;
@@ -129,7 +131,7 @@ export class Agent {
       onFinished: () => void this.checkDone(),
       agentVersion: options.version,
     };
-    this.flow = { filters: this.chain([]), router: new Router([], this.buffer, log) };
+    this.flow = { filters: this.chain([]), router: this.route([]) };
     this.done = new Promise((resolve) => {
       this.resolveDone = resolve;
     });
@@ -229,10 +231,11 @@ export class Agent {
         stateName: instance.stateName,
         queue,
         matches: compileMatch(instance.match, instance.matchRegex),
-        wantsBytes: instance.definition.traits?.payload !== 'none',
+        wantsBytes: traitsOf(instance).payload !== 'none',
       })),
       this.buffer,
       this.log,
+      this.arrivals,
     );
   }
 

@@ -14,7 +14,7 @@ import { OutputLedger } from '../delivery/ledger.ts';
 import type { QueueOptions } from '../delivery/queue-options.ts';
 import { Undeliverable } from '../delivery/undeliverable.ts';
 import type { UndeliverableOptions } from '../delivery/undeliverable.ts';
-import type { Output, Parser, PluginContext } from '../plugin.ts';
+import type { Output, OutputTraits, Parser, PluginContext } from '../plugin.ts';
 import { compileMatch } from '../routing/match.ts';
 import type { StateStore } from '../state/store.ts';
 import type { Logger } from '../telemetry/log.ts';
@@ -149,6 +149,11 @@ function maxRetries(limit: RetryLimit): number {
   return limit === 'no_retries' ? 0 : limit;
 }
 
+/** How the queue has to treat this instance of an output. */
+export function traitsOf({ definition, options }: OutputInstance): OutputTraits {
+  return definition.traits?.(options) ?? {};
+}
+
 /** An output with all that its queue has to know. */
 export async function buildOutput(
   instance: OutputInstance,
@@ -158,7 +163,7 @@ export async function buildOutput(
   const { metrics, memory, buffer, state, deadLetters, handOver } = surroundings;
   const context = contextFor('output', instance, definition.parsers, surroundings);
   const output: Output = await instance.definition.create(instance.options, context);
-  const { traits = {} } = instance.definition;
+  const traits = traitsOf(instance);
   const { service } = definition;
   const ledger = new OutputLedger(metrics, instance.name);
   return {

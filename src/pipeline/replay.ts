@@ -22,6 +22,7 @@ import type { Chunk } from '../event/chunk.ts';
 import { Ranges } from '../event/ranges.ts';
 import { Source } from '../event/source.ts';
 import type { Agent, OutputRunner } from './agent.ts';
+import { traitsOf } from './build.ts';
 import { InputLedger } from './input-ledger.ts';
 import { compileLetterFilter, ExpressionError } from './letter-filter.ts';
 import type { LetterFilter } from './letter-filter.ts';
@@ -275,7 +276,7 @@ class Replay {
   /** Letters of one tag and source as a chunk in the queue. */
   private ship(letters: readonly Picked[]): Shipment {
     const { runner } = letters[0] as Picked;
-    const chunk = this.encode(letters, runner.instance.definition.traits?.payload !== 'none');
+    const chunk = this.encode(letters, traitsOf(runner.instance).payload !== 'none');
     this.ledger.read.value += letters.length;
     this.ledger.routed.value += letters.length;
     this.counts.replayed += letters.length;

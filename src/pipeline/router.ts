@@ -1,4 +1,5 @@
 /** The router: encodes a batch once and gives each output that its tag is routed to a share of the chunk. */
+import type { Arrivals } from '../event/arrivals.ts';
 import type { Batch } from '../event/batch.ts';
 import { encodeBatch } from '../event/chunk.ts';
 import { Ranges } from '../event/ranges.ts';
@@ -31,11 +32,14 @@ export class Router {
   private readonly table: RoutingTable<RouteTarget>;
   private readonly buffer: ChunkBuffer;
   private readonly log: Logger;
+  private readonly arrivals: Arrivals;
 
-  constructor(targets: readonly RouteTarget[], buffer: ChunkBuffer, log: Logger) {
+  /** `arrivals` is one for the whole life of the agent. */
+  constructor(targets: readonly RouteTarget[], buffer: ChunkBuffer, log: Logger, arrivals: Arrivals) {
     this.table = new RoutingTable(targets.map((target) => ({ matches: target.matches, target })));
     this.buffer = buffer;
     this.log = log;
+    this.arrivals = arrivals;
   }
 
   /** Hands a batch to the outputs of its tag. Never waits, never throws. */
@@ -73,7 +77,8 @@ export class Router {
       for (const [from, to] of records) routed.add(from, to);
     }
     const wantsBytes = filesystem || plan.some(({ target }) => target.wantsBytes);
-    const chunk = plan.length === 0 ? undefined : encodeBatch(tag, batch, wantsBytes, performance.now());
+    const chunk =
+      plan.length === 0 ? undefined : encodeBatch(tag, batch, wantsBytes, performance.now(), this.arrivals);
     const count = routed.size;
     ledger.routed.value += count;
     ledger.skipped.value += batch.length - count;

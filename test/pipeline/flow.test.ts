@@ -1,6 +1,7 @@
 /** Filters, router and backpressure together: what happens between an input's emit and the output queues. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { MemoryBuffer } from '../../src/buffer/memory.ts';
+import { Arrivals } from '../../src/event/arrivals.ts';
 import { Batch } from '../../src/event/batch.ts';
 import type { LogRecord } from '../../src/event/record.ts';
 import { Receipt } from '../../src/event/receipt.ts';
@@ -71,6 +72,7 @@ class Bench {
         account: () => this.runner.account,
       }),
       this.log,
+      new Arrivals(),
     );
     this.runner = new InputRunner({
       instance: { name: 'in.0' } as InputRunner['instance'],

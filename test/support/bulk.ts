@@ -15,7 +15,7 @@ export default defineOutput({
   name: 'bulk',
   summary: 'Posts records and gets a status for each',
   options: { port: integer().describe('Port of the destination.') },
-  traits: { limits: { records: 100 } },
+  traits: () => ({ limits: { records: 100 } }),
   create: ({ port }) => ({
     async deliver(slices, signal) {
       const body = Buffer.concat(slices.map(({ bytes }) => bytes));

@@ -10,6 +10,8 @@ describeOutput('null', async () => ({
 
 describe('null', () => {
   it('reads no record, so that none is encoded for it', () => {
-    expect(nullOutput.traits?.payload).toBe('none');
+    expect(
+      nullOutput.traits?.({ format: undefined, json_date_format: undefined, json_date_key: undefined }),
+    ).toMatchObject({ payload: 'none' });
   });
 });
