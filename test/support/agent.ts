@@ -39,6 +39,8 @@ export interface AgentOptions {
   /** Directory for positions, or `off`; undefined leaves it to the configuration. */
   state: string | undefined;
   cwd: string;
+  /** Further variables of its environment, which is else nearly empty. */
+  env?: Readonly<Record<string, string>>;
   /** Further options of Node.js: modules to load before the agent, and the like. */
   node?: readonly string[];
   /** Descriptors that it may have open at once. */
@@ -64,7 +66,7 @@ export class AgentProcess {
   private waiters: Waiter[] = [];
   private rest = '';
 
-  constructor({ config, state, cwd, node = [], openFiles, stdin = false }: AgentOptions) {
+  constructor({ config, state, cwd, env, node = [], openFiles, stdin = false }: AgentOptions) {
     const { PATH, HOME } = process.env;
     // The shell gives its place to the agent: the process id is the agent's.
     const [command, ...before] =
@@ -90,7 +92,7 @@ export class AgentProcess {
       ],
       {
         cwd,
-        env: { PATH, HOME, NODE_COMPILE_CACHE: join(ROOT, 'node_modules/.cache/tailrace-tests') },
+        env: { PATH, HOME, NODE_COMPILE_CACHE: join(ROOT, 'node_modules/.cache/tailrace-tests'), ...env },
         stdio: [stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
       },
     );

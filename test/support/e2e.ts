@@ -11,6 +11,8 @@ export interface Launch {
   config?: string;
   /** Directory for positions; null leaves it to the configuration. */
   state?: string | null;
+  /** Further variables of its environment. */
+  env?: Readonly<Record<string, string>>;
   /** Further options of Node.js. */
   node?: readonly string[];
   /** Descriptors that it may have open at once. */
