@@ -14,6 +14,7 @@ import type { Source } from './event/source.ts';
 import type { OptionFields, OptionValues } from './config/schema.ts';
 import type * as httpClient from './net/http-client.ts';
 import type * as listenerTls from './net/listener-tls.ts';
+import type * as streamClient from './net/stream-client.ts';
 import type { Logger } from './telemetry/log.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 import type { SourceStore } from './state/store.ts';
@@ -338,12 +339,17 @@ export { listenFailure } from './net/listen-failure.ts';
 export type { ListenAttempt } from './net/listen-failure.ts';
 export type { ListenerTls, ListenerTlsOptions, ListenerTlsSettings } from './net/listener-tls.ts';
 export type { HttpClient, HttpClientOptions, HttpRequest, HttpResponse } from './net/http-client.ts';
+export type { StreamClient, StreamClientOptions, StreamConnection } from './net/stream-client.ts';
+export type { TlsSettings } from './net/tls.ts';
 
 // What brings a library along is loaded by whoever needs it: start-up and idle memory are features.
 
 /** Loads the HTTP client of the outputs. */
 export const loadHttpClient = async (): Promise<Pick<typeof httpClient, 'HttpClient'>> =>
   import('./net/http-client.ts');
+/** Loads the client of the outputs that write to a TCP, TLS or unix socket. */
+export const loadStreamClient = async (): Promise<Pick<typeof streamClient, 'StreamClient'>> =>
+  import('./net/stream-client.ts');
 /** Loads the TLS of listeners. */
 export const loadListenerTls = async (): Promise<Pick<typeof listenerTls, 'ListenerTls'>> =>
   import('./net/listener-tls.ts');

@@ -4,12 +4,11 @@
  *
  * Errors are those of the destination: {@link RetryableError} with a sentence that names host and cause.
  */
-import { lookup } from 'node:dns';
-import type { LookupFunction } from 'node:net';
 import type { buildConnector, Dispatcher } from 'undici';
 import type * as undiciModule from 'undici';
 import { RetryableError } from '../event/outcome.ts';
 import { describeFailure } from './failure.ts';
+import { preferring } from './lookup.ts';
 import { proxyFromEnvironment, shownUrl } from './proxy.ts';
 import { TlsMaterial } from './tls.ts';
 import type { TlsSettings } from './tls.ts';
@@ -205,11 +204,6 @@ export class HttpClient {
       proxyTls: { allowH2: false, timeout: options.connectTimeoutMs },
     });
   }
-}
-
-function preferring(family: 'ipv4' | 'ipv6'): LookupFunction {
-  const order = family === 'ipv4' ? 'ipv4first' : 'ipv6first';
-  return (hostname, options, callback) => lookup(hostname, { ...options, order }, callback);
 }
 
 /** Reads an answer's body: keeps its start, reads the rest away, gives up on an endless one. */
