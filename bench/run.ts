@@ -1,5 +1,6 @@
 /**
  * Throughput: CPU-seconds, peak memory and records of the agent beside the bare loops, and beside a Fluent Bit binary if one is given.
+ * Where records go to a destination over HTTP, that is a process of its own, the same for both, and there is no loop.
  *
  *   npm run bench -- [--mb 300] [--runs 3] [--fluent-bit PATH] [--only plain,json]
  *
@@ -14,6 +15,7 @@ import { parseArgs } from 'node:util';
 import { dataFile } from './generate.ts';
 import { measure, median } from './measure.ts';
 import type { Measurement } from './measure.ts';
+import { Sink } from './sink.ts';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const ROOT = dirname(HERE);
@@ -21,12 +23,13 @@ const ROOT = dirname(HERE);
 interface Scenario {
   name: string;
   data: string;
-  loop: string;
+  /** The bare loop for the same work, where there is one. */
+  loop?: string;
+  /** The protocol of the destination, whose port stands as PORT in `rest`. */
+  sink?: 'bulk' | 'loki';
   /** Keys of the tail input and what follows the inputs. */
   input: string;
   rest: string;
-  /** The file that the `file` output writes, to count its records. */
-  out?: string;
 }
 
 const NULL_OUTPUT = `
@@ -54,7 +57,47 @@ const SCENARIOS: readonly Scenario[] = [
       match: '*'
       path: OUT
       file: out.log`,
-    out: 'out.log',
+  },
+  {
+    name: 'CRI → elasticsearch',
+    data: 'cri',
+    sink: 'bulk',
+    input: 'parser: cri',
+    rest: `
+  outputs:
+    - name: es
+      match: '*'
+      host: 127.0.0.1
+      port: PORT
+      index: bench
+      suppress_type_name: on`,
+  },
+  {
+    name: 'JSON → elasticsearch',
+    data: 'json',
+    sink: 'bulk',
+    input: 'parser: bench-json-time',
+    rest: `
+  outputs:
+    - name: es
+      match: '*'
+      host: 127.0.0.1
+      port: PORT
+      index: bench
+      suppress_type_name: on`,
+  },
+  {
+    name: 'JSON → loki',
+    data: 'json',
+    sink: 'loki',
+    input: 'parser: bench-json-time',
+    rest: `
+  outputs:
+    - name: loki
+      match: '*'
+      host: 127.0.0.1
+      port: PORT
+      labels: job=bench`,
   },
 ];
 
@@ -79,7 +122,7 @@ parsers:
     time_format: '%Y-%m-%dT%H:%M:%S.%L%z'
 `;
 
-function config(scenario: Scenario, file: string, directory: string): string {
+function config(scenario: Scenario, file: string, directory: string, port: number): string {
   const path = join(directory, 'pipeline.yaml');
   writeFileSync(
     path,
@@ -95,7 +138,7 @@ pipeline:
       read_from_head: true
       exit_on_eof: true
       ${scenario.input}
-${scenario.rest.replace('OUT', directory)}
+${scenario.rest.replace('OUT', directory).replace('PORT', String(port))}
 `,
   );
   return path;
@@ -103,7 +146,7 @@ ${scenario.rest.replace('OUT', directory)}
 
 interface Row {
   name: string;
-  loop: number;
+  loop: number | undefined;
   agent: Measurement;
   records: number;
   fluentBit: Measurement | undefined;
@@ -112,6 +155,7 @@ interface Row {
 async function runAgent(
   scenario: Scenario,
   file: string,
+  port: number,
 ): Promise<{ measured: Measurement; records: number }> {
   const directory = mkdtempSync(join(tmpdir(), 'tailrace-bench-'));
   try {
@@ -121,7 +165,7 @@ async function runAgent(
         join(ROOT, 'bin/tailrace.js'),
         'run',
         '-c',
-        config(scenario, file, directory),
+        config(scenario, file, directory, port),
         '--state-path',
         join(directory, 'state'),
       ],
@@ -136,10 +180,15 @@ async function runAgent(
   }
 }
 
-async function runFluentBit(binary: string, scenario: Scenario, file: string): Promise<Measurement> {
+async function runFluentBit(
+  binary: string,
+  scenario: Scenario,
+  file: string,
+  port: number,
+): Promise<Measurement> {
   const directory = mkdtempSync(join(tmpdir(), 'fluent-bit-bench-'));
   try {
-    return await measure([binary, '-c', config(scenario, file, directory)]);
+    return await measure([binary, '-c', config(scenario, file, directory, port)]);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -155,41 +204,58 @@ function middle(measurements: readonly Measurement[]): Measurement {
   };
 }
 
+/** CPU-seconds and records of the bare loop. */
+async function runLoop(loop: string, file: string): Promise<{ cpu: number; records: number }> {
+  const out = join(tmpdir(), `tailrace-loop-${process.pid}`);
+  const { cpu, stdout } = await measure([process.execPath, join(HERE, 'loops.ts'), loop, file, out]);
+  rmSync(out, { force: true });
+  return { cpu, records: (JSON.parse(stdout) as { records: number }).records };
+}
+
+/** The destination must have had every record, else the figures are of different work. */
+async function expectAll(sink: Sink | undefined, records: number, who: string): Promise<void> {
+  if (sink === undefined) return;
+  const report = await sink.report();
+  if (report.records !== records)
+    throw new Error(`${who}: ${report.records} of ${records} records came to the destination.`);
+  await sink.forget();
+}
+
 async function runScenario(
   scenario: Scenario,
   bytes: number,
   runs: number,
   binary: string | undefined,
 ): Promise<Row> {
+  const { name, sink: protocol } = scenario;
   const file = dataFile(join(HERE, 'data'), scenario.data, bytes);
   // Into the page cache first: the disk is not what is measured.
   readFileSync(file);
+  const sink = protocol === undefined ? undefined : await new Sink(protocol).open();
+  const port = sink?.port ?? 0;
   const loops: number[] = [];
   const agents: Measurement[] = [];
   const others: Measurement[] = [];
-  let records = 0;
-  for (let run = 0; run < runs; run++) {
-    const loop = await measure([
-      process.execPath,
-      join(HERE, 'loops.ts'),
-      scenario.loop,
-      file,
-      join(tmpdir(), `tailrace-loop-${process.pid}`),
-    ]);
-    rmSync(join(tmpdir(), `tailrace-loop-${process.pid}`), { force: true });
-    const expected = (JSON.parse(loop.stdout) as { records: number }).records;
-    loops.push(loop.cpu);
-    const result = await runAgent(scenario, file);
-    if (result.records !== expected) {
-      throw new Error(`${scenario.name}: ${result.records} of ${expected} records were delivered.`);
+  // Where there is no loop for the work, one still counts the records.
+  const { records } = await runLoop(scenario.loop ?? 'plain', file);
+  try {
+    for (let run = 0; run < runs; run++) {
+      if (scenario.loop !== undefined) loops.push((await runLoop(scenario.loop, file)).cpu);
+      const result = await runAgent(scenario, file, port);
+      if (result.records !== records)
+        throw new Error(`${name}: ${result.records} of ${records} records were delivered.`);
+      await expectAll(sink, records, name);
+      agents.push(result.measured);
+      if (binary === undefined) continue;
+      others.push(await runFluentBit(binary, scenario, file, port));
+      await expectAll(sink, records, `${name}, Fluent Bit`);
     }
-    records = result.records;
-    agents.push(result.measured);
-    if (binary !== undefined) others.push(await runFluentBit(binary, scenario, file));
+  } finally {
+    sink?.end();
   }
   return {
-    name: scenario.name,
-    loop: median(loops),
+    name,
+    loop: loops.length === 0 ? undefined : median(loops),
     agent: middle(agents),
     records,
     fluentBit: others.length === 0 ? undefined : middle(others),
@@ -207,9 +273,9 @@ function print(rows: readonly Row[]): void {
     const cells = [
       name,
       records.toLocaleString('en-US'),
-      number(loop),
+      loop === undefined ? '–' : number(loop),
       number(agent.cpu),
-      number(agent.cpu / loop),
+      loop === undefined ? '–' : number(agent.cpu / loop),
       number(agent.wall),
       megabytes(agent.rss),
       fluentBit === undefined ? '–' : number(fluentBit.cpu),

@@ -1,7 +1,7 @@
 /**
  * The destination, in a process of its own: takes `json_lines`, and answers as the weather is.
  *
- *   fork('bench/sink-process.ts', ['count' | 'latency' | 'numbered'])
+ *   fork('bench/sink-process.ts', ['count' | 'latency' | 'numbered' | 'bulk' | 'loki'])
  *
  * What it knows of numbered lines is bounded: ranges, not lines. Commands and reports: sink-protocol.ts.
  */
@@ -80,11 +80,28 @@ function takeNumbered(body: Buffer): number {
   return records;
 }
 
+/** The entries of a push: `["1700000000000000000","…"` each. */
+function countEntries(body: Buffer): number {
+  return body.toString('latin1').match(/\["\d{19}",/g)?.length ?? 0;
+}
+
 function store(body: Buffer, arrivedAt: number): void {
   counts.bytes += body.length;
   if (kind === 'latency') counts.records += takeLatencies(body, arrivedAt);
   else if (kind === 'numbered') counts.records += takeNumbered(body);
-  else counts.records += countLines(body);
+  else if (kind === 'loki') counts.records += countEntries(body);
+  // An action and a document each.
+  else counts.records += kind === 'bulk' ? countLines(body) / 2 : countLines(body);
+}
+
+/** The answer to a request that was taken. */
+function accept(response: ServerResponse): void {
+  if (kind === 'loki') response.writeHead(204).end();
+  else if (kind === 'bulk')
+    response
+      .writeHead(200, { 'content-type': 'application/json', 'x-elastic-product': 'Elasticsearch' })
+      .end('{"took":1,"errors":false,"items":[]}');
+  else response.writeHead(200).end();
 }
 
 function handle(request: IncomingMessage, response: ServerResponse): void {
@@ -114,7 +131,7 @@ function handle(request: IncomingMessage, response: ServerResponse): void {
       // A connection that the agent gave up meanwhile gets no answer; the records are there all the same.
       store(Buffer.concat(parts), arrivedAt);
       if (fault === 'cut behind') request.socket.resetAndDestroy();
-      else response.writeHead(200).end();
+      else accept(response);
     };
     if (current.kind === 'slow') setTimeout(answer, Math.random() * current.ms);
     else answer();

@@ -14,8 +14,11 @@ export class Sink {
   /** Commands are answered one after the other. */
   private asked: Promise<unknown> = Promise.resolve();
 
-  /** `count` counts records, `latency` reads the time inside of them, `numbered` judges numbered lines. */
-  constructor(kind: 'count' | 'latency' | 'numbered') {
+  /**
+   * `count` counts records, `latency` reads the time inside of them, `numbered` judges numbered lines; `bulk` and `loki` count what comes in
+   * Elasticsearch's bulk format and in Loki's JSON, and answer as those do.
+   */
+  constructor(kind: 'count' | 'latency' | 'numbered' | 'bulk' | 'loki') {
     this.child = fork(PROCESS, [kind], { serialization: 'advanced' });
   }
 
