@@ -2,14 +2,28 @@
 import { appendFileSync, cpSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { cli } from '../cli/harness.ts';
 import { test } from '../support/e2e.ts';
 import type { Rig } from '../support/e2e.ts';
 
 const SAMPLES = join(import.meta.dirname, '../../pipelines');
 
-test('each sample has a test here', () => {
-  const samples = readdirSync(SAMPLES).filter((name) => name.endsWith('.yaml'));
-  expect(samples).toEqual(['quickstart.yaml']);
+const TESTS = join(import.meta.dirname, '..');
+const samples = readdirSync(SAMPLES).filter((name) => name.endsWith('.yaml'));
+
+test('each sample is run: by a test here, or by the service suite of its destination', () => {
+  const tests = readdirSync(TESTS, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => readFileSync(join(TESTS, name), 'utf8'));
+  const idle = samples.filter((sample) => !tests.some((text) => text.includes(`pipelines/${sample}`)));
+  expect(samples).toContain('quickstart.yaml');
+  expect(idle).toEqual([]);
+});
+
+test('each sample is a configuration without a mistake', async () => {
+  for (const sample of samples) {
+    expect(await cli(['check', join(SAMPLES, sample)]), sample).toMatchObject({ code: 0 });
+  }
 });
 
 const linesOf = (path: string): string[] => readFileSync(path, 'utf8').split('\n').filter(Boolean);
