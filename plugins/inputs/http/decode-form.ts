@@ -1,8 +1,8 @@
 /** Form bodies (`application/x-www-form-urlencoded`): one record of texts, as in Fluent Bit; a pair without `=` does not count. */
 import { setKey } from '../../../src/plugin.ts';
 import type { LogRecord } from '../../../src/plugin.ts';
-import type { RequestBatches } from './batches.ts';
-import { Refusal } from './refusal.ts';
+import type { RequestBatches } from '../../shared/http-receiver/batches.ts';
+import { Refusal } from '../../shared/http-receiver/refusal.ts';
 
 /** Takes a body in. Throws {@link Refusal}. */
 export function decodeForm(body: string, into: RequestBatches): void {

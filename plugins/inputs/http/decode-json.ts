@@ -6,9 +6,9 @@ import { isRecord, isTooDeep, parseExact } from '../../../src/plugin.ts';
 import type { Value } from '../../../src/plugin.ts';
 import { readEvent } from '../../shared/json-event.ts';
 import { JsonStream } from '../../shared/json-stream.ts';
-import type { RequestBatches } from './batches.ts';
+import type { RequestBatches } from '../../shared/http-receiver/batches.ts';
 import { splitList } from './json-list.ts';
-import { Refusal } from './refusal.ts';
+import { Refusal } from '../../shared/http-receiver/refusal.ts';
 
 /** Takes a JSON text in. Throws {@link Refusal}. */
 export function decodeJson(body: string, into: RequestBatches): void {

@@ -4,8 +4,8 @@
  */
 import { isRecord, MsgpackError, MsgpackReader } from '../../../src/plugin.ts';
 import type { LogRecord } from '../../../src/plugin.ts';
-import type { RequestBatches } from './batches.ts';
-import { Refusal } from './refusal.ts';
+import type { RequestBatches } from '../../shared/http-receiver/batches.ts';
+import { Refusal } from '../../shared/http-receiver/refusal.ts';
 
 /** Takes a body in. Throws {@link Refusal}. */
 export function decodeMsgpack(body: Buffer, into: RequestBatches): void {

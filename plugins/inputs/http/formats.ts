@@ -1,9 +1,9 @@
 /** From a Content-Type to what decodes the body. */
-import type { RequestBatches } from './batches.ts';
+import type { RequestBatches } from '../../shared/http-receiver/batches.ts';
 import { decodeForm } from './decode-form.ts';
 import { decodeJson, decodeLines } from './decode-json.ts';
 import { decodeMsgpack } from './decode-msgpack.ts';
-import { Refusal } from './refusal.ts';
+import { Refusal } from '../../shared/http-receiver/refusal.ts';
 
 /** Takes a whole body in. Throws {@link Refusal}; then nothing of it may be used. */
 export type Decode = (body: Buffer, into: RequestBatches) => void;

@@ -1,9 +1,9 @@
 import { encode, Encoder, ExtData } from '@msgpack/msgpack';
 import { describe, expect, it } from 'vitest';
 import { Batch } from '../../../../src/plugin.ts';
-import { RequestBatches } from '../../../../plugins/inputs/http/batches.ts';
+import { RequestBatches } from '../../../../plugins/shared/http-receiver/batches.ts';
 import { decoderFor } from '../../../../plugins/inputs/http/formats.ts';
-import { Refusal } from '../../../../plugins/inputs/http/refusal.ts';
+import { Refusal } from '../../../../plugins/shared/http-receiver/refusal.ts';
 
 const NOW = 1_700_000_000_250;
 

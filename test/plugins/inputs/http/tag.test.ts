@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkTag, tagFromPath } from '../../../../plugins/inputs/http/tag.ts';
+import { tagFromPath } from '../../../../plugins/inputs/http/tag.ts';
 
 describe('tagFromPath', () => {
   it.each([
@@ -19,14 +19,5 @@ describe('tagFromPath', () => {
     expect(() => tagFromPath('/%zz')).toThrow(/percent-encoding/);
     expect(tagFromPath(`/${'a'.repeat(256)}`)).toHaveLength(256);
     expect(() => tagFromPath(`/${'a'.repeat(257)}`)).toThrow(/more than 256/);
-  });
-});
-
-describe('checkTag', () => {
-  it('takes the characters of tags, up to 256', () => {
-    checkTag('kube.var/log-1_A', 'k');
-    for (const tag of ['a b', 'a*', 'é', 'a\n', 'x'.repeat(257)]) {
-      expect(() => checkTag(tag, 'k')).toThrow(/The key k of a record holds no tag/);
-    }
   });
 });

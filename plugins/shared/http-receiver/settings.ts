@@ -1,8 +1,7 @@
-/** The input's options as its parts use them. */
+/** The options of a receiver as its parts use them. */
 import type { Secret } from '../../../src/plugin.ts';
-import type { TagKey } from './batches.ts';
 
-export interface HttpInputSettings {
+export interface ReceiverSettings {
   host: string;
   port: number;
   backlog: number;
@@ -22,12 +21,4 @@ export interface HttpInputSettings {
   maxBodyBytes: number;
   token: Secret | undefined;
   user: { name: string; password: Secret } | undefined;
-  /** The tag as written; with it the path of the URL does not count. */
-  tag: string | undefined;
-  tagKey: TagKey | undefined;
-  /** Key that takes the sender's address. */
-  remoteAddressKey: string | undefined;
-  successCode: number;
-  successHeaders: readonly (readonly [string, string])[];
-  healthEndpoint: boolean;
 }

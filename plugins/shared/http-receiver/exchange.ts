@@ -4,9 +4,10 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { InputContext } from '../../../src/plugin.ts';
+import type { Answer, Protocol } from './protocol.ts';
 import type { Refusal } from './refusal.ts';
 import type { RequestMetrics } from './request-metrics.ts';
-import type { HttpInputSettings } from './settings.ts';
+import type { ReceiverSettings } from './settings.ts';
 
 /** `Retry-After` of refusals that time heals. Seconds. */
 const RETRY_AFTER = '1';
@@ -14,7 +15,8 @@ const RETRY_AFTER = '1';
 export interface ExchangeOptions {
   /** The client waits for a word before it sends the body. */
   expectsContinue: boolean;
-  settings: HttpInputSettings;
+  settings: Pick<ReceiverSettings, 'keepAlive' | 'maxBodyBytes'>;
+  protocol: Protocol;
   metrics: RequestMetrics;
   log: InputContext['log'];
 }
@@ -62,14 +64,13 @@ export class Exchange {
 
   succeed(): void {
     if (this.state === 'answered') return;
-    const { successCode, successHeaders } = this.options.settings;
-    for (const [name, value] of successHeaders) this.response.appendHeader(name, value);
-    this.send(successCode, '');
+    this.send(this.options.protocol.success(this.request));
   }
 
-  refuse({ status, message }: Refusal): void {
+  refuse(refusal: Refusal): void {
     if (this.state === 'answered') return;
     const { request, response } = this;
+    const { status, message } = refusal;
     if (status === 0) {
       request.destroy();
       return;
@@ -81,15 +82,15 @@ export class Exchange {
     if (status === 429 || status === 503) response.setHeader('retry-after', RETRY_AFTER);
     // Whether its body comes nevertheless is not known; and a request that broke off has no end.
     if (this.expectsContinue || status === 408) this.isLast();
-    this.send(status, `${JSON.stringify({ error: message })}\n`);
+    this.send(this.options.protocol.refusal(request, refusal));
     if (!request.complete) this.discardBody();
   }
 
-  /** Answers with JSON, or with nothing. */
-  send(status: number, body: string): void {
+  send({ status, body, contentType = 'application/json', headers = [] }: Answer): void {
     const { response } = this;
     this.end();
-    if (body !== '') response.setHeader('content-type', 'application/json');
+    for (const [name, value] of headers) response.appendHeader(name, value);
+    if (body.length > 0) response.setHeader('content-type', contentType);
     if (status !== 204) response.setHeader('content-length', Buffer.byteLength(body));
     response.writeHead(status);
     response.end(body);

@@ -7,16 +7,13 @@ import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'nod
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { hasBasic, hasBearer, listenFailure, Receipt } from '../../../src/plugin.ts';
-import type { Emit, Input, InputContext, ListenerTls } from '../../../src/plugin.ts';
-import { RequestBatches } from './batches.ts';
-import type { AddedKey } from './batches.ts';
+import type { Batch, Emit, Input, InputContext, ListenerTls } from '../../../src/plugin.ts';
 import { admitBody, readBody, Room } from './body.ts';
 import { Exchange } from './exchange.ts';
-import { decoderFor } from './formats.ts';
+import type { Protocol } from './protocol.ts';
 import { Refusal } from './refusal.ts';
 import { RequestMetrics } from './request-metrics.ts';
-import type { HttpInputSettings } from './settings.ts';
-import { tagFromPath } from './tag.ts';
+import type { ReceiverSettings } from './settings.ts';
 
 const MAX_HEADER_BYTES = 16 * 1024;
 /** How often overdue heads and requests are looked for. Milliseconds. */
@@ -24,8 +21,9 @@ const CHECK_EVERY_MS = 500;
 /** What an answer gets to go out when everything is closed. Milliseconds. */
 const LAST_ANSWERS_MS = 200;
 
-export class HttpInput implements Input {
-  private readonly settings: HttpInputSettings;
+export class HttpReceiver implements Input {
+  private readonly settings: ReceiverSettings;
+  private readonly protocol: Protocol;
   private readonly context: InputContext;
   private readonly tls: ListenerTls | undefined;
   private readonly metrics: RequestMetrics;
@@ -33,8 +31,14 @@ export class HttpInput implements Input {
   private server: Server | undefined;
   private emit: Emit | undefined;
 
-  constructor(settings: HttpInputSettings, context: InputContext, tls: ListenerTls | undefined) {
+  constructor(
+    settings: ReceiverSettings,
+    protocol: Protocol,
+    context: InputContext,
+    tls: ListenerTls | undefined,
+  ) {
     this.settings = settings;
+    this.protocol = protocol;
     this.context = context;
     this.tls = tls;
     this.metrics = new RequestMetrics(context);
@@ -130,6 +134,7 @@ export class HttpInput implements Input {
     const exchange = new Exchange(request, response, {
       expectsContinue,
       settings: this.settings,
+      protocol: this.protocol,
       metrics: this.metrics,
       log: this.context.log,
     });
@@ -141,7 +146,6 @@ export class HttpInput implements Input {
     });
     const room = new Room((bytes) => this.context.reserve(bytes));
     try {
-      if (this.answersHealth(exchange)) return;
       await this.take(exchange, room);
     } catch (error) {
       if (error instanceof Refusal) {
@@ -156,32 +160,23 @@ export class HttpInput implements Input {
   }
 
   private async take(exchange: Exchange, room: Room): Promise<void> {
-    const { request, response } = exchange;
+    const { request } = exchange;
     const { settings } = this;
     this.checkTaking();
+    if (this.protocol.answersOpenly?.(exchange)) return;
     this.checkCredentials(exchange);
-    if (request.method !== 'POST') {
-      response.setHeader('allow', 'POST');
-      throw new Refusal(405, 'Only POST is taken here.');
-    }
-    const decode = decoderFor(request.headers['content-type']);
-    const batches = new RequestBatches({
-      tag: settings.tag ?? tagFromPath(request.url ?? '/') ?? this.context.tag,
-      tagKey: settings.tagKey,
-      added: this.remoteAddress(request),
-      now: Date.now(),
-    });
+    const takeBody = this.protocol.accept(exchange);
+    if (takeBody === undefined) return;
     const limits = { maxBytes: settings.maxBodyBytes, idleMs: settings.bodyIdleMs };
     admitBody(request, room, limits);
     exchange.askForBody();
     const body = await readBody(request, room, limits, exchange.answered);
     // A stop may have answered since the last byte.
     if (exchange.state !== 'reading') return;
-    decode(body, batches);
-    this.deliver(exchange, batches);
+    this.deliver(exchange, takeBody(body));
   }
 
-  private deliver(exchange: Exchange, { byTag }: RequestBatches): void {
+  private deliver(exchange: Exchange, byTag: ReadonlyMap<string, Batch>): void {
     const emit = this.checkTaking();
     exchange.state = 'waiting';
     if (byTag.size === 0) {
@@ -220,26 +215,6 @@ export class HttpInput implements Input {
       token === undefined ? 'Basic realm="tailrace"' : 'Bearer realm="tailrace"',
     );
     throw new Refusal(401, 'The header Authorization is missing or wrong.');
-  }
-
-  /** As in Fluent Bit: what a proxy says, the first of the chain; nothing without a proxy. */
-  private remoteAddress({ headers }: IncomingMessage): AddedKey | undefined {
-    const key = this.settings.remoteAddressKey;
-    const forwarded = headers['x-forwarded-for'];
-    if (key === undefined || forwarded === undefined) return undefined;
-    const [first = ''] = [forwarded].flat().join().split(',');
-    const value = first.trim();
-    if (value === '') return undefined;
-    return { key, value, member: `${JSON.stringify(key)}:${JSON.stringify(value)}` };
-  }
-
-  private answersHealth(exchange: Exchange): boolean {
-    const { method, url = '' } = exchange.request;
-    if (!this.settings.healthEndpoint || method !== 'GET' || url.replace(/\?.*$/s, '') !== '/health')
-      return false;
-    this.checkTaking();
-    exchange.send(200, '{"status":"ok"}\n');
-    return true;
   }
 
   /** What is no HTTP, a head that is too long, or a request that did not come in time. */
