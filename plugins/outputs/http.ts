@@ -2,9 +2,7 @@
 import { promisify } from 'node:util';
 import { gzip, zstdCompress } from 'node:zlib';
 import {
-  AccessorSyntaxError,
   boolean,
-  compileAccessor,
   defineOutput,
   enumOf,
   ignored,
@@ -16,11 +14,18 @@ import {
   string,
 } from '../../src/plugin.ts';
 import type { OptionProblem, Rejection } from '../../src/plugin.ts';
+import { accessorProblems } from '../shared/accessor-problems.ts';
 import { checkHttpDestination, httpDestinationOptions, openHttpClient } from '../shared/http-destination.ts';
+import {
+  authorization,
+  checkHeaders,
+  headerProblem,
+  mergeHeaders,
+  tagHeader,
+} from '../shared/http-headers.ts';
+import type { Headers } from '../shared/http-headers.ts';
 import { jsonDateKey, jsonDateOptions } from '../shared/json-date-options.ts';
 import { makeBodyFormat } from './http/body.ts';
-import { checkHeaders, headerProblem, mergeHeaders, tagHeader } from './http/headers.ts';
-import type { Headers } from './http/headers.ts';
 import { cutParts, cutRecords, ownRequests, shifted } from './http/requests.ts';
 import type { Part } from './http/requests.ts';
 import { sendParts } from './http/send-parts.ts';
@@ -149,7 +154,10 @@ export default defineOutput({
     } = options;
     const compressor = compress === undefined ? undefined : compressors[compress];
     const path = options.uri.startsWith('/') ? options.uri : `/${options.uri}`;
-    const own: Headers = { 'user-agent': `Tailrace/${context.agentVersion}`, ...authorization(options) };
+    const own: Headers = {
+      'user-agent': `Tailrace/${context.agentVersion}`,
+      ...authorization(options.http_user, options.http_passwd, options.http_bearer_token),
+    };
     if (compress !== undefined) own['content-encoding'] = compress;
     const headers = mergeHeaders(
       { ...own, 'content-type': format.contentType },
@@ -217,31 +225,4 @@ export default defineOutput({
 
 function tagOf(part: Part): string {
   return part.slices[0]?.tag ?? '';
-}
-
-interface Credentials {
-  http_user: string | undefined;
-  http_passwd: { reveal(): string } | undefined;
-  http_bearer_token: { reveal(): string } | undefined;
-}
-
-function authorization({
-  http_user: user,
-  http_passwd: password,
-  http_bearer_token: token,
-}: Credentials): Headers {
-  if (token !== undefined) return { authorization: `Bearer ${token.reveal()}` };
-  if (user === undefined) return {};
-  return { authorization: `Basic ${Buffer.from(`${user}:${password?.reveal() ?? ''}`).toString('base64')}` };
-}
-
-function accessorProblems(key: string, accessor: string | undefined): OptionProblem[] {
-  if (accessor === undefined) return [];
-  try {
-    compileAccessor(accessor);
-    return [];
-  } catch (error) {
-    if (error instanceof AccessorSyntaxError) return [{ key, message: `cannot be read: ${error.message}` }];
-    throw error;
-  }
 }

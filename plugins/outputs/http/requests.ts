@@ -1,7 +1,7 @@
 /** Which records of an attempt go into which request. */
 import { compileAccessor, Slice } from '../../../src/plugin.ts';
 import type { ReadonlyValue, Rejection } from '../../../src/plugin.ts';
-import { headerProblem } from './headers.ts';
+import { headerProblem } from '../../shared/http-headers.ts';
 
 /** Records that are sent together. */
 export interface Part {

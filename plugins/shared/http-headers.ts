@@ -1,5 +1,5 @@
 /** Request headers: those of the configuration, of the format, and of records. */
-import type { OptionProblem } from '../../../src/plugin.ts';
+import type { OptionProblem, Secret } from '../../src/plugin.ts';
 
 /** By lower-case name. */
 export type Headers = Record<string, string | string[]>;
@@ -60,4 +60,15 @@ export function tagHeader(tag: string): string {
   return tag.replace(/[^\u0021-\u007e]/gu, (character) =>
     encodeURIComponent(character.isWellFormed() ? character : '\ufffd'),
   );
+}
+
+/** The Authorization of a token or of a user with password; nothing without either. A token goes first. */
+export function authorization(
+  user: string | undefined,
+  password: Secret | undefined,
+  token: Secret | undefined,
+): Headers {
+  if (token !== undefined) return { authorization: `Bearer ${token.reveal()}` };
+  if (user === undefined) return {};
+  return { authorization: `Basic ${Buffer.from(`${user}:${password?.reveal() ?? ''}`).toString('base64')}` };
 }
