@@ -335,6 +335,7 @@ export { prettyLine } from './codec/pretty.ts';
 export { escapeBreaks, escapeForTerminal, escapeLine } from './codec/terminal.ts';
 export { hasBasic, hasBearer } from './net/credentials.ts';
 export { requireSuccess } from './net/http-outcome.ts';
+export { retryAfterMs } from './net/retry-after.ts';
 export { listenFailure } from './net/listen-failure.ts';
 export type { ListenAttempt } from './net/listen-failure.ts';
 export type { ListenerTls, ListenerTlsOptions, ListenerTlsSettings } from './net/listener-tls.ts';

@@ -15,9 +15,8 @@ import {
   tlsSettings,
 } from './destination.ts';
 
-export const httpDestinationOptions = {
-  host: hostOption,
-  port: integer({ min: 1, max: 65_535 }).optional().describe('Port. Default: 80, or 443 with tls.'),
+/** All about the connections but where they go. */
+export const httpConnectionOptions = {
   proxy: string()
     .optional()
     .describe(
@@ -31,7 +30,13 @@ export const httpDestinationOptions = {
   ...netOptions,
 };
 
-type Values = OptionValues<typeof httpDestinationOptions>;
+export const httpDestinationOptions = {
+  host: hostOption,
+  port: integer({ min: 1, max: 65_535 }).optional().describe('Port. Default: 80, or 443 with tls.'),
+  ...httpConnectionOptions,
+};
+
+type Values = OptionValues<typeof httpConnectionOptions> & { host: string; port?: number | undefined };
 
 /** The problems of these options, for `check`. */
 export function checkHttpDestination(options: Values): OptionProblem[] {
@@ -46,10 +51,11 @@ export function checkHttpDestination(options: Values): OptionProblem[] {
 export async function openHttpClient(options: Values, context: OutputContext): Promise<HttpClient> {
   reportVerification(options, context);
   const { HttpClient: Client } = await loadHttpClient();
-  return Client.create(clientOptions(options));
+  return Client.create(httpClientOptions(options));
 }
 
-function clientOptions(options: Values): HttpClientOptions {
+/** What a client of one destination is made of. */
+export function httpClientOptions(options: Values): HttpClientOptions {
   return {
     host: options.host,
     port: options.port ?? (options.tls ? 443 : 80),

@@ -46,11 +46,11 @@ export interface HttpClientOptions {
 }
 
 export interface HttpRequest {
-  method: 'POST' | 'PUT' | 'GET' | 'DELETE';
+  method: 'POST' | 'PUT' | 'GET' | 'HEAD' | 'DELETE';
   /** Path and query, beginning with a slash. */
   path: string;
   headers: Record<string, string | string[]>;
-  body?: Buffer;
+  body?: Uint8Array | string;
   /** Bytes of the answer's body that are kept; default 64 KiB. */
   keepBytes?: number;
   /** Gives up at once. */
