@@ -10,6 +10,7 @@ import type { Batch, ParsedEvent } from './event/batch.ts';
 import type { Slice } from './event/chunk.ts';
 import type { Outcome } from './event/outcome.ts';
 import type { Receipt } from './event/receipt.ts';
+import type { ObjectPlan } from './event/manifest.ts';
 import type { Source } from './event/source.ts';
 import type { OptionFields, OptionValues } from './config/schema.ts';
 import type * as httpClient from './net/http-client.ts';
@@ -161,6 +162,67 @@ export interface Output {
   close?(): Promise<void> | void;
 }
 
+/** What is known of an object when it is closed. */
+export interface ObjectFacts {
+  /** The tag of its records; of the first of them where the output gathers all tags together. */
+  readonly tag: string;
+  /** Ascending through all objects of the output, from 1, also across restarts where there is a disk buffer. */
+  readonly sequence: number;
+  /** Eight letters and digits, drawn for this object. */
+  readonly id: string;
+  /** Time of its first record: Unix seconds, and nanoseconds. */
+  readonly seconds: number;
+  readonly nanos: number;
+}
+
+/** An object that is to be sent. */
+export interface GatheredObject {
+  /** What {@link ObjectOutput.plan} said of it, perhaps in an earlier run. */
+  readonly plan: ObjectPlan;
+  /** It may have been sent before, in part or as a whole: an attempt failed, or a run ended within one. */
+  readonly retried: boolean;
+  /** About how many, and how many bytes as they lie in the buffer. */
+  readonly records: number;
+  readonly bytes: number;
+  /**
+   * Its records, in order. They are read from disk one chunk after the other: a slice is good until the next one is asked for. Throws
+   * RetryableError when they cannot be read now. To be read once, to its end.
+   */
+  slices(): AsyncIterable<Slice>;
+}
+
+/**
+ * An output whose records are gathered to objects in the disk buffer ({@link OutputTraits.gather}). The queue sees to it that an object has
+ * the same records in every attempt, also after a crash.
+ */
+export interface ObjectOutput {
+  /**
+   * Decides what an object is called and how it is written. Called once for each, and kept on disk before the first attempt. Two
+   * objects must not get one key.
+   */
+  plan(facts: ObjectFacts): ObjectPlan;
+  /**
+   * One attempt at sending an object: under its key, so that a second one replaces the first. Resolves with the records that can never be
+   * written there, if any (`rejected`; indexes count through all slices); `retry` sends the whole object again. Any throw counts as
+   * the destination's fault: objects are not halved. On `signal` it gives up at once and throws.
+   */
+  upload(object: GatheredObject, signal: AbortSignal): Promise<Outcome>;
+  /** After the last `upload`. */
+  close?(): Promise<void> | void;
+}
+
+/** How records are gathered to objects. An object is closed when it has reached one of these, or when memory or disk are short. */
+export interface Gathering {
+  /** Bytes of its records, as they lie in the buffer. */
+  bytes: number;
+  /** Age of its oldest record, seconds. */
+  seconds: number;
+  /** Whether each tag has objects of its own. */
+  by: 'tag' | 'all';
+  /** Bytes of memory that one upload takes at most. */
+  memory: number;
+}
+
 /** How the delivery queue has to treat an output. */
 export interface OutputTraits {
   /** Upper bounds of one attempt. At least one record is always sent. */
@@ -171,6 +233,8 @@ export interface OutputTraits {
   order?: 'none' | 'tag' | 'all';
   /** `none` for outputs that read no record (null): then nothing is encoded for them. Default `json`. */
   payload?: 'json' | 'none';
+  /** Records are gathered to objects: `create` returns an {@link ObjectOutput}, and `limits` have no meaning. */
+  gather?: Gathering;
 }
 
 // ---------------------------------------------------------------- definitions
@@ -232,7 +296,10 @@ export interface OutputDefinition<F extends OptionFields = OptionFields> extends
   traits?(options: OptionValues<F>): OutputTraits;
   /** The options that say where it writes to; tell several unnamed outputs of one plugin apart in the state. */
   target?: readonly string[];
-  create(options: OptionValues<F>, context: OutputContext): Promise<Output> | Output;
+  create(
+    options: OptionValues<F>,
+    context: OutputContext,
+  ): Promise<Output | ObjectOutput> | Output | ObjectOutput;
 }
 
 export type PluginDefinition = InputDefinition | ParserDefinition | FilterDefinition | OutputDefinition;
@@ -291,6 +358,7 @@ export interface StockParser {
 export { Batch } from './event/batch.ts';
 export type { LineText, ParsedEvent } from './event/batch.ts';
 export { Chunk, Slice } from './event/chunk.ts';
+export type { ObjectPlan } from './event/manifest.ts';
 export { allDelivered, RetryableError, SplitError } from './event/outcome.ts';
 export type { Outcome, Rejection } from './event/outcome.ts';
 export { Receipt } from './event/receipt.ts';

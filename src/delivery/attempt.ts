@@ -1,8 +1,6 @@
-/** One call of an output's `deliver`, bounded in time: one that does not come back must not hold its records for ever. */
-import type { Slice } from '../event/chunk.ts';
+/** One call of an output, bounded in time: one that does not come back must not hold its records for ever. */
 import { RetryableError } from '../event/outcome.ts';
 import type { Outcome } from '../event/outcome.ts';
-import type { Output } from '../plugin.ts';
 import { mainLoop } from '../telemetry/heartbeat.ts';
 import type { Flight } from './flight.ts';
 
@@ -19,6 +17,8 @@ export class Attempt {
   readonly flights: readonly Flight[];
   /** Monotonic milliseconds. */
   readonly startedAt = performance.now();
+  /** When it last showed a sign of life; its time counts from there. Monotonic milliseconds. */
+  movedAt = this.startedAt;
   private readonly controller = new AbortController();
   private timer: NodeJS.Timeout | undefined;
   /** {@link abort} was called. */
@@ -28,23 +28,31 @@ export class Attempt {
     this.flights = flights;
   }
 
-  /** Delivers; throws what the output throws, and RetryableError when the time is over. `mark`: stage of the main loop. */
-  async deliver(output: Output, slices: readonly Slice[], timeoutMs: number, mark: number): Promise<Outcome> {
+  /**
+   * Makes the call; throws what it throws, and RetryableError when its time is over: `timeoutMs` since it began or since it last
+   * {@link moved}. `mark`: stage of the main loop.
+   */
+  async run(
+    call: (signal: AbortSignal) => Promise<Outcome>,
+    timeoutMs: number,
+    mark: number,
+  ): Promise<Outcome> {
     let abandon: (error: Error) => void = () => undefined;
     const abandoned = new Promise<never>((_resolve, reject) => {
       abandon = reject;
     });
-    this.timer = setTimeout(() => {
-      const message = `no answer within ${Math.round(timeoutMs / 1000)} s`;
-      this.controller.abort(new RetryableError(message));
-      this.timer = setTimeout(
-        () => abandon(new AbandonedError(`${message}, and it does not give up`)),
-        ABANDON_MS,
-      );
-    }, timeoutMs);
+    const arm = (wait: number): void => {
+      this.timer = setTimeout(() => {
+        const left = this.movedAt + timeoutMs - performance.now();
+        if (left > 1) arm(left);
+        else this.timeOut(timeoutMs, abandon);
+      }, wait);
+    };
+    this.movedAt = performance.now();
+    arm(timeoutMs);
     try {
       // The call itself may throw before it returns a promise: a plugin need not be an async function.
-      return await Promise.race([this.call(output, slices, mark), abandoned]);
+      return await Promise.race([this.enter(call, mark), abandoned]);
     } catch (error) {
       const { signal } = this.controller;
       if (signal.aborted && !this.aborted && !(error instanceof RetryableError)) throw signal.reason;
@@ -54,10 +62,24 @@ export class Attempt {
     }
   }
 
-  private call(output: Output, slices: readonly Slice[], mark: number): Promise<Outcome> {
+  private timeOut(timeoutMs: number, abandon: (error: Error) => void): void {
+    const message = `no answer within ${Math.round(timeoutMs / 1000)} s`;
+    this.controller.abort(new RetryableError(message));
+    this.timer = setTimeout(
+      () => abandon(new AbandonedError(`${message}, and it does not give up`)),
+      ABANDON_MS,
+    );
+  }
+
+  /** It goes forward. */
+  moved(): void {
+    this.movedAt = performance.now();
+  }
+
+  private enter(call: (signal: AbortSignal) => Promise<Outcome>, mark: number): Promise<Outcome> {
     mainLoop.enter(mark);
     try {
-      return output.deliver(slices, this.controller.signal);
+      return call(this.controller.signal);
     } finally {
       mainLoop.leave();
     }

@@ -51,6 +51,11 @@ export class Flight implements SourceFlight {
     return this.wasDurable || this.held.durable;
   }
 
+  /** Neither on disk nor in a source: with the process it is gone. */
+  get isLost(): boolean {
+    return !this.isDurable && !this.held.canBeReadAgain;
+  }
+
   get openRecords(): number {
     return this.open.size;
   }
@@ -67,6 +72,13 @@ export class Flight implements SourceFlight {
     held.copy?.settle(this.output, from, to);
     held.source?.touch();
     if (this.open.empty) held.leave(this);
+  }
+
+  /** Lets go of the chunk's memory: it is not about to be sent. */
+  unpin(): void {
+    if (!this.pinned) return;
+    this.pinned = false;
+    this.held.unpin();
   }
 
   firstOpen(): number {

@@ -52,6 +52,8 @@ export class HeldChunk {
   readonly flights = new Set<Flight>();
   /** Its frame: written, or about to be. */
   copy: DiskCopy | undefined;
+  /** Some output gathers objects of it: it goes to disk, however much room there is in memory. */
+  staged = false;
   /** Its memory was read back from disk. */
   readBack = false;
   /** Called when records of it are given up although nobody has them. */

@@ -7,6 +7,7 @@
 import type { Range } from '../event/ranges.ts';
 import type { Output } from '../plugin.ts';
 import { Attempt } from './attempt.ts';
+import type { Abandoned, DeliveryQueue, FoundOnDisk, QueueState } from './delivery-queue.ts';
 import type { Flight } from './flight.ts';
 import type { HeldChunk } from './held-chunk.ts';
 import { DestinationHealth } from './health.ts';
@@ -16,29 +17,11 @@ import type { QueueOptions } from './queue-options.ts';
 import { Sender } from './sender.ts';
 import { Waiting } from './waiting.ts';
 
-/** How an output does, for status and readiness. */
-export interface QueueState {
-  /** Failed attempts since the last one that worked. */
-  failures: number;
-  /** Monotonic milliseconds of the first of those failures. */
-  failingSince: number;
-  lastError: string | undefined;
-  records: number;
-  /** Bytes in memory. */
-  bytes: number;
-  diskRecords: number;
-  diskBytes: number;
-  /** Monotonic milliseconds at which the oldest buffered record arrived; absent when there is none. */
-  oldestAt: number | undefined;
-  /** Milliseconds until the next attempt; absent when none is waited for. */
-  nextAttemptInMs: number | undefined;
-  /** Monotonic milliseconds at which the oldest attempt that is under way began. */
-  attemptSince: number | undefined;
-}
-
 /** An attempt that is under way for so long is no sign of life. Milliseconds. */
 const STALLED_MS = 5000;
-export class OutputQueue {
+
+export class OutputQueue implements DeliveryQueue {
+  readonly gathers = false;
   private options: QueueOptions;
   private readonly waiting: Waiting;
   private readonly attempts = new Map<Attempt, Promise<void>>();
@@ -87,7 +70,7 @@ export class OutputQueue {
   }
 
   /** Takes in what a start found on disk. */
-  recover(found: readonly { held: HeldChunk; records: readonly Range[] }[]): void {
+  recover(found: readonly FoundOnDisk[]): void {
     const flights = found.map(({ held, records }) => held.launch(this.options.stateName, records));
     for (const flight of flights) this.options.ledger.recovered.value += flight.openRecords;
     this.waiting.backlog.insert(flights);
@@ -183,6 +166,13 @@ export class OutputQueue {
     this.schedule();
   }
 
+  /** What it has is on its way or waits for its turn: the disk has to make room elsewhere. */
+  press(): void {}
+
+  complete(): void {
+    this.hurry();
+  }
+
   /** Resolves when the queue is empty. */
   idle(): Promise<void> {
     if (this.waiting.total === 0) return Promise.resolve();
@@ -217,11 +207,11 @@ export class OutputQueue {
    * Gives up what is neither on disk nor can be read again: at the end of a stop. Returns how many records that were, and how many of
    * the others are on disk.
    */
-  abandon(reason: string): { dropped: number; onDisk: number } {
+  abandon(reason: string): Abandoned {
     const { dropped, onDisk } = this.waiting.abandon();
     if (dropped > 0) this.options.ledger.dropped(reason).value += dropped;
     this.outcomes.account();
-    return { dropped, onDisk };
+    return { dropped, onDisk, gathered: 0 };
   }
 
   /** No new attempt starts from now on; resolves when those in flight are over. */

@@ -44,7 +44,7 @@ export class Sender {
     for (const parcel of parcels) parcel.firstTriedAt ||= now;
     let outcome: Outcome;
     try {
-      outcome = await attempt.deliver(output, slices, attemptTimeoutMs, this.mark);
+      outcome = await attempt.run((signal) => output.deliver(slices, signal), attemptTimeoutMs, this.mark);
     } catch (error) {
       await this.failed(parcels, error, attempt, halving);
       return;

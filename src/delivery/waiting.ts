@@ -56,7 +56,7 @@ export class Waiting {
       return;
     }
     this.backlog.push(flight);
-    unpin(flight);
+    flight.unpin();
   }
 
   /** A parcel is in nobody's hands here any more. */
@@ -108,7 +108,7 @@ export class Waiting {
       moved.add(flight);
     }
     this.backlog.insert([...moved]);
-    for (const flight of moved) unpin(flight);
+    for (const flight of moved) flight.unpin();
   }
 
   private mayGo({ output, pinned, sending, deferred }: Flight): boolean {
@@ -148,7 +148,7 @@ export class Waiting {
     if (outcome === 'read') {
       flight.pinned = true;
       if (!waits || this.closed) {
-        unpin(flight);
+        flight.unpin();
         return;
       }
     }
@@ -209,13 +209,13 @@ export class Waiting {
     for (const parcel of this.lanes.waiting()) {
       const { flight, from, to } = parcel;
       if (flight.isDurable) onDisk += to - from;
-      if (!isLost(flight)) continue;
+      if (!flight.isLost) continue;
       dropped += to - from;
       flight.held.onGivenUp?.();
       this.forget(parcel);
       flight.settle(from, to);
     }
-    for (const flight of this.backlog.remove(isLost)) {
+    for (const flight of this.backlog.remove(({ isLost }) => isLost)) {
       dropped += flight.openRecords;
       flight.held.onGivenUp?.();
       settleAll(flight);
@@ -234,17 +234,6 @@ export class Waiting {
     this.closed = true;
     await this.loading;
   }
-}
-
-/** Neither on disk nor in a source. */
-function isLost(flight: Flight): boolean {
-  return !flight.isDurable && !flight.held.canBeReadAgain;
-}
-
-function unpin(flight: Flight): void {
-  if (!flight.pinned) return;
-  flight.pinned = false;
-  flight.held.unpin();
 }
 
 /** Every record of a flight that is in no parcel is settled. */

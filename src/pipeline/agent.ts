@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { MemoryBuffer } from '../buffer/memory.ts';
 import type { OutputInstance, PipelineDefinition } from '../config/definition.ts';
 import { DeadLetters } from '../delivery/dead-letters.ts';
-import { OutputQueue } from '../delivery/queue.ts';
+import type { DeliveryQueue } from '../delivery/delivery-queue.ts';
 import { Arrivals } from '../event/arrivals.ts';
 import { compileMatch } from '../routing/match.ts';
 import type { DirectoryLock } from '../state/lock.ts';
@@ -18,7 +18,15 @@ import { openState } from '../state/store.ts';
 import type { StateStore } from '../state/store.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { buildFilter, buildInput, buildOutput, fingerprintOf, outputNames, traitsOf } from './build.ts';
+import {
+  buildFilter,
+  buildInput,
+  buildOutput,
+  fingerprintOf,
+  openQueue,
+  outputNames,
+  traitsOf,
+} from './build.ts';
 import type { Surroundings } from './build.ts';
 import type { ChunkBuffer } from './chunk-buffer.ts';
 import type { BufferedOutput } from './disk-room.ts';
@@ -58,7 +66,7 @@ export interface AgentOptions {
 export interface OutputRunner {
   instance: OutputInstance;
   fingerprint: string;
-  queue: OutputQueue;
+  queue: DeliveryQueue;
 }
 
 export class Agent {
@@ -247,7 +255,7 @@ export class Agent {
       for (const instance of definition.outputs) {
         const options = await buildOutput(instance, definition, surroundings);
         const fingerprint = fingerprintOf(instance, definition);
-        this.outputs.push({ instance, fingerprint, queue: new OutputQueue(options) });
+        this.outputs.push({ instance, fingerprint, queue: openQueue(options) });
       }
       const stages: FilterStage[] = [];
       for (const instance of definition.filters)
@@ -294,8 +302,8 @@ export class Agent {
     // What cannot be read again goes to disk, however short the time is (rule 12).
     await new Deadline().wait(this.buffer.spool(), SPOOL_MS);
     const left = outputs.map(({ instance, queue }): LeftOver => {
-      const { dropped, onDisk } = queue.abandon('shutdown');
-      return { output: instance.name, inSource: queue.state.records - onDisk, onDisk, dropped };
+      const { dropped, onDisk, gathered } = queue.abandon('shutdown');
+      return { output: instance.name, inSource: queue.state.records - onDisk, onDisk, gathered, dropped };
     });
     await this.letGo(outputs);
     return this.summary(left, inDoubt, deadline.forced);
@@ -421,7 +429,7 @@ export class Agent {
     );
     if (finite.length === 0 || finite.some((runner) => runner.finished === undefined)) return;
     await this.flushFilters('stop');
-    for (const { queue } of this.outputs) queue.hurry();
+    for (const { queue } of this.outputs) queue.complete();
     await Promise.all(this.outputs.map(({ queue }) => queue.idle()));
     this.resolveDone();
   }

@@ -11,14 +11,18 @@ import type {
 } from '../config/definition.ts';
 import type { DeadLetters } from '../delivery/dead-letters.ts';
 import { OutputLedger } from '../delivery/ledger.ts';
+import type { DeliveryQueue } from '../delivery/delivery-queue.ts';
+import type { GatheringOptions } from '../delivery/gather/options.ts';
+import { GatheringQueue } from '../delivery/gather/queue.ts';
+import { OutputQueue } from '../delivery/queue.ts';
 import type { QueueOptions } from '../delivery/queue-options.ts';
 import { Undeliverable } from '../delivery/undeliverable.ts';
 import type { UndeliverableOptions } from '../delivery/undeliverable.ts';
-import type { Output, OutputTraits, Parser, PluginContext } from '../plugin.ts';
+import type { OutputTraits, Parser, PluginContext } from '../plugin.ts';
 import { compileMatch } from '../routing/match.ts';
 import type { StateStore } from '../state/store.ts';
 import type { Logger } from '../telemetry/log.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
+import type { Metrics, Series } from '../telemetry/metrics.ts';
 import type { ChunkBuffer } from './chunk-buffer.ts';
 import type { FilterStage } from './filters.ts';
 import { InputLedger } from './input-ledger.ts';
@@ -29,6 +33,9 @@ import type { Flow } from './input-runner.ts';
 const DEFAULT_ATTEMPT_BYTES = 2_000_000;
 /** Where records have no bytes to count, an attempt carries this many: they must not pile up until the next flush. */
 const DEFAULT_ATTEMPT_RECORDS = 10_000;
+
+/** Of the memory limit, what is gathered for objects where there is no disk. */
+const GATHERED_SHARE = 0.5;
 
 /** An attempt that takes longer is given up: outputs have shorter times of their own. Milliseconds. */
 const ATTEMPT_TIMEOUT_MS = 300_000;
@@ -154,31 +161,25 @@ export function traitsOf({ definition, options }: OutputInstance): OutputTraits 
   return definition.traits?.(options) ?? {};
 }
 
-/** An output with all that its queue has to know. */
+/** An output with all that its queue has to know: one that gathers objects, or one that does not. */
+export type BuiltOutput = QueueOptions | GatheringOptions;
+
 export async function buildOutput(
   instance: OutputInstance,
   definition: PipelineDefinition,
   surroundings: Surroundings,
-): Promise<QueueOptions> {
+): Promise<BuiltOutput> {
   const { metrics, memory, buffer, state, deadLetters, handOver } = surroundings;
   const context = contextFor('output', instance, definition.parsers, surroundings);
-  const output: Output = await instance.definition.create(instance.options, context);
+  const output = await instance.definition.create(instance.options, context);
   const traits = traitsOf(instance);
   const { service } = definition;
   const ledger = new OutputLedger(metrics, instance.name);
-  return {
+  const common = {
     name: instance.name,
     stateName: instance.stateName,
-    output,
     order: traits.order ?? 'tag',
     workers: Math.max(1, instance.workers ?? traits.workers ?? 1),
-    limits: {
-      bytes: traits.limits?.bytes ?? DEFAULT_ATTEMPT_BYTES,
-      records:
-        traits.limits?.records ??
-        (traits.payload === 'none' ? DEFAULT_ATTEMPT_RECORDS : Number.POSITIVE_INFINITY),
-    },
-    flushMs: service.flush * 1000,
     maxRetries: maxRetries(instance.retryLimit),
     maxAgeMs: instance.retryMaxAge * 1000 || Number.POSITIVE_INFINITY,
     attemptTimeoutMs: ATTEMPT_TIMEOUT_MS,
@@ -196,11 +197,56 @@ export async function buildOutput(
       buffer.writeProgress();
       state?.writeMarks();
     },
-    charge: (bytes) => (bytes > 0 ? memory.charge(bytes) : memory.release(-bytes)),
-    extract: (flight) => buffer.rest(flight),
-    mayLoad: (bytes) => buffer.mayLoad(bytes),
+    charge: (bytes: number) => (bytes > 0 ? memory.charge(bytes) : memory.release(-bytes)),
     afterAttempt: () => buffer.afterAttempt(),
   };
+  if ('upload' in output) {
+    const { gather } = traits;
+    if (gather === undefined) throw new Error(`Output ${instance.name} does not say how it gathers objects.`);
+    const objects = (kind: 'open' | 'closed'): Series =>
+      metrics
+        .gauge('tailrace_output_objects', 'Objects that an output gathers: open, or closed and to be sent.')
+        .labels({ name: instance.name, state: kind });
+    return {
+      ...common,
+      output,
+      gather,
+      shelf: buffer.shelf(instance.stateName, context.log),
+      memoryLimit: memory.limit * GATHERED_SHARE,
+      series: {
+        open: objects('open'),
+        closed: objects('closed'),
+        uploaded: metrics
+          .counter('tailrace_output_objects_uploaded_total', 'Objects that the destination has.')
+          .labels({ name: instance.name }),
+      },
+    };
+  }
+  return {
+    ...common,
+    output,
+    limits: {
+      bytes: traits.limits?.bytes ?? DEFAULT_ATTEMPT_BYTES,
+      records:
+        traits.limits?.records ??
+        (traits.payload === 'none' ? DEFAULT_ATTEMPT_RECORDS : Number.POSITIVE_INFINITY),
+    },
+    flushMs: service.flush * 1000,
+    extract: (flight) => buffer.rest(flight),
+    mayLoad: (bytes) => buffer.mayLoad(bytes),
+  };
+}
+
+/** The queue of an output. */
+export function openQueue(options: BuiltOutput): DeliveryQueue {
+  return 'gather' in options ? new GatheringQueue(options) : new OutputQueue(options);
+}
+
+/** A queue goes on with another output, or with other options for it. Throws when that is of the other kind. */
+export function exchangeOutput(queue: DeliveryQueue, options: BuiltOutput): void {
+  if (queue instanceof GatheringQueue && 'gather' in options) queue.exchange(options);
+  else if (queue instanceof OutputQueue && !('gather' in options)) queue.exchange(options);
+  else throw new Error(`Output ${options.name} cannot take over a queue of the other kind.`);
 }
 
 /** What the state has to know of the outputs. */

@@ -4,19 +4,23 @@
  *
  *   filesystem inputs      every chunk goes to disk, lazily: what all outputs have before a second is over is never written
  *   an answer is awaited   the chunk goes to disk at once, and the answer after the sync
+ *   an output gathers      the chunk goes to disk, lazily where it can be read again (rule 26)
  *   memory is short        chunks that only slow or dead outputs still need go to disk, and are read back in their order
  *
  * Memory is short some time before the limit, so that an output that does well is not held up by one that does not. Where every output is stuck
  * and the source can be read again, nothing is moved: the input waits.
  */
 import type { DiskStore, StoredChunk, Urgency } from '../buffer/disk/store.ts';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Manifests } from '../buffer/disk/manifests.ts';
 import { readKnownOutputs, writeKnownOutputs } from '../buffer/disk/known-outputs.ts';
 import type { InputAccount, MemoryBuffer } from '../buffer/memory.ts';
 import type { Flight } from '../delivery/flight.ts';
 import { HeldChunk, ID_STEP } from '../delivery/held-chunk.ts';
 import type { DiskCopy, Keeper } from '../delivery/held-chunk.ts';
+import type { ObjectShelf } from '../delivery/gather/options.ts';
 import type { Parcel } from '../delivery/parcel.ts';
-import type { OutputQueue } from '../delivery/queue.ts';
+import type { DeliveryQueue } from '../delivery/delivery-queue.ts';
 import type { WhenSafe } from '../delivery/undeliverable.ts';
 import type { Chunk } from '../event/chunk.ts';
 import type { Receipt } from '../event/receipt.ts';
@@ -143,7 +147,7 @@ export class ChunkBuffer implements Keeper {
       held.onGivenUp = () => receipt.giveUp();
       held.whenSafe(() => receipt.release());
     }
-    if (filesystem) this.store(held, held.canBeReadAgain ? 'lazy' : 'soon', false);
+    if (filesystem || held.staged) this.store(held, held.canBeReadAgain ? 'lazy' : 'soon', false);
     else if (receipt !== undefined && this.options.limits().overflow) this.store(held, 'now', true);
     const { memory, limits, account } = this.options;
     const own = account(held.facts.input);
@@ -189,6 +193,7 @@ export class ChunkBuffer implements Keeper {
     if (disk === undefined) return false;
     if (!this.room.make(held, disk, overflow)) {
       if (!overflow || held.onGivenUp !== undefined) this.wanting.add(held);
+      if (held.staged) this.press(held);
       return false;
     }
     this.wanting.delete(held);
@@ -206,6 +211,12 @@ export class ChunkBuffer implements Keeper {
     );
     held.copy = copyOf(disk, stored);
     return true;
+  }
+
+  /** Those that gather it must let go of something. */
+  private press({ flights }: HeldChunk): void {
+    const names = new Set([...flights].map(({ output }) => output));
+    for (const { queue } of this.options.outputs()) if (names.has(queue.stateName)) queue.press();
   }
 
   /** Tries again what found no room. */
@@ -297,7 +308,7 @@ export class ChunkBuffer implements Keeper {
   // ---------------------------------------------------------------- from disk
 
   /** Hands what is on disk for an output to its queue. */
-  recover(queue: OutputQueue, recovered: (input: string, records: number) => void): void {
+  recover(queue: DeliveryQueue, recovered: (input: string, records: number) => void): void {
     const { disk } = this;
     if (disk === undefined) return;
     const found: { held: HeldChunk; records: readonly [number, number][] }[] = [];
@@ -358,6 +369,60 @@ export class ChunkBuffer implements Keeper {
     if (names.size > 0) this.disk?.rename(names);
   }
 
+  // ---------------------------------------------------------------- objects
+
+  /** Where an output's objects are staged; undefined where there is no disk. */
+  shelf(output: string, log: Logger): ObjectShelf | undefined {
+    if (this.options.open === undefined) return undefined;
+    let manifests: Manifests | undefined;
+    const opened = (): Manifests => {
+      const disk = this.diskNow();
+      if (disk === undefined) throw new Error('The disk buffer cannot be opened.');
+      return (manifests ??= disk.manifests(output));
+    };
+    return {
+      read: () => {
+        if (this.disk === undefined) return { open: [], done: [], last: 0 };
+        const { damaged, ...found } = opened().read();
+        for (const file of damaged) {
+          log.error(
+            { file },
+            'The manifest of an object is damaged: its records go into a new one, and may arrive twice',
+          );
+        }
+        return found;
+      },
+      stage: (chunks) => this.stage(chunks),
+      write: async (manifest) => opened().write(manifest),
+      acknowledge: async (manifest, delivered) => opened().acknowledge(manifest, delivered),
+      settled: async () => {
+        if ((await this.disk?.progressSynced()) !== true) return;
+        await opened()
+          .tidy()
+          .catch((error: unknown) => log.warn({ error }, 'Manifests of sent objects cannot be deleted'));
+      },
+    };
+  }
+
+  /** Makes chunks durable. False when the disk does not take one of them. */
+  private async stage(chunks: readonly HeldChunk[]): Promise<boolean> {
+    const open = chunks.filter((held) => !held.durable);
+    for (const held of open) if (!this.store(held, 'now', false)) return false;
+    this.disk?.hasten('now');
+    const safe = Promise.all(open.map((held) => new Promise<void>((resolve) => held.whenSafe(resolve))));
+    const over = new AbortController();
+    await Promise.race([safe, this.failure(over.signal)]);
+    over.abort();
+    return open.every((held) => held.durable);
+  }
+
+  /** Resolves when the disk is failing, or `over` was aborted. */
+  private async failure(over: AbortSignal): Promise<void> {
+    while (!over.aborted && this.disk?.isFailing === false) {
+      await pause(LOOK_MS, undefined, { signal: over }).catch(() => undefined);
+    }
+  }
+
   /** Records on disk for outputs that are not there, by output. */
   orphans(present: ReadonlyMap<string, string>): Map<string, number> {
     const records = new Map<string, number>();
@@ -372,11 +437,11 @@ export class ChunkBuffer implements Keeper {
   }
 
   /** Hands records to another output's queue, in chunks of their own. Calls back when they are safe there. */
-  handOver(parcels: readonly Parcel[], queue: OutputQueue): WhenSafe {
+  handOver(parcels: readonly Parcel[], queue: DeliveryQueue): WhenSafe {
     const made = parcels.map(({ flight, from, to }) => {
       const held = this.hold(flight.chunk.extract([[from, to]]).detach());
       queue.enqueue(held, [[0, to - from]]);
-      if (this.options.limits().overflow) this.store(held, 'soon', true);
+      if (held.staged || this.options.limits().overflow) this.store(held, 'soon', !held.staged);
       return held;
     });
     return (callback) => {

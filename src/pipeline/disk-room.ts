@@ -1,13 +1,13 @@
 /** Whether the disk takes a chunk: the limits of what may lie there, and what happens when they are reached (DELIVERY.md, rule 16). */
 import type { DiskStore, Refusal } from '../buffer/disk/store.ts';
 import type { HeldChunk } from '../delivery/held-chunk.ts';
-import type { OutputQueue } from '../delivery/queue.ts';
+import type { DeliveryQueue } from '../delivery/delivery-queue.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 
 /** How an output's queue stands to the disk. */
 export interface BufferedOutput {
-  queue: OutputQueue;
+  queue: DeliveryQueue;
   /** Name of the plugin. */
   plugin: string;
   /** Bytes that may wait on disk for it; Infinity without a limit. */

@@ -1,5 +1,5 @@
 /** Ending the attempts of output queues: those in flight get their time, then they are given up. */
-import type { OutputQueue } from '../delivery/queue.ts';
+import type { DeliveryQueue } from '../delivery/delivery-queue.ts';
 import { Deadline } from './deadline.ts';
 
 /** What an aborted request gets to come back. Milliseconds. */
@@ -10,7 +10,7 @@ export const ABORT_MS = 500;
  * were in doubt then: their requests were given up without an answer.
  */
 export async function haltQueues(
-  queues: readonly OutputQueue[],
+  queues: readonly DeliveryQueue[],
   deadline: Deadline,
   ms: number,
 ): Promise<number> {

@@ -6,11 +6,19 @@
  * `grace`; the rest stays in its source and is reported.
  */
 import type { PipelineDefinition } from '../config/definition.ts';
-import { OutputQueue } from '../delivery/queue.ts';
-import type { QueueOptions } from '../delivery/queue-options.ts';
 import { Family } from '../telemetry/metrics.ts';
 import type { Agent, OutputRunner } from './agent.ts';
-import { buildFilter, buildInput, buildOutput, fingerprintOf, outputNames } from './build.ts';
+import {
+  buildFilter,
+  buildInput,
+  buildOutput,
+  exchangeOutput,
+  fingerprintOf,
+  openQueue,
+  outputNames,
+  traitsOf,
+} from './build.ts';
+import type { BuiltOutput } from './build.ts';
 import { Deadline, SAVING_SHARE } from './deadline.ts';
 import type { FilterStage } from './filters.ts';
 import { haltQueues } from './halt.ts';
@@ -28,7 +36,7 @@ interface Plan {
   newInputs: InputRunner[];
   goneInputs: InputRunner[];
   keptOutputs: OutputRunner[];
-  changedOutputs: { runner: OutputRunner; options: QueueOptions; next: Omit<OutputRunner, 'queue'> }[];
+  changedOutputs: { runner: OutputRunner; options: BuiltOutput; next: Omit<OutputRunner, 'queue'> }[];
   newOutputs: OutputRunner[];
   goneOutputs: OutputRunner[];
 }
@@ -86,10 +94,15 @@ async function prepare(agent: Agent, definition: PipelineDefinition): Promise<Pl
         await hasLeft(agent, instance.stateName);
         forgetEarlier(agent, instance.name);
       }
+      if (runner !== undefined && runner.queue.gathers !== (traitsOf(instance).gather !== undefined)) {
+        throw new Error(
+          `Output ${instance.name} changes from ${runner.instance.definition.name} to ${instance.definition.name}: only a restart can do that under one name.`,
+        );
+      }
       const options = await buildOutput(instance, definition, surroundings);
       made.push({ close: () => options.output.close?.() });
       const next = { instance, fingerprint };
-      if (runner === undefined) plan.newOutputs.push({ ...next, queue: new OutputQueue(options) });
+      if (runner === undefined) plan.newOutputs.push({ ...next, queue: openQueue(options) });
       else plan.changedOutputs.push({ runner, options, next });
     }
     for (const instance of definition.filters) {
@@ -135,7 +148,7 @@ async function changeOver(agent: Agent, plan: Plan): Promise<void> {
     const { queue } = runner;
     const old = queue.output;
     await haltQueues([queue], new Deadline(), graceMs);
-    queue.exchange(options);
+    exchangeOutput(queue, options);
     await attempt(log, runner.instance.name, () => old.close?.());
     exchanged.push({ ...next, queue });
   }
@@ -174,6 +187,7 @@ function forgetEarlier({ metrics, outputs, leaving }: Agent, name: string): void
 /** A removed output sends what it has, for `grace`. */
 async function drainAway(agent: Agent, runner: OutputRunner, graceMs: number): Promise<void> {
   const { queue, instance } = runner;
+  queue.complete();
   queue.drain();
   const deadline = new Deadline();
   await deadline.wait(queue.idle(), graceMs);

@@ -6,7 +6,7 @@ import { Ranges } from '../event/ranges.ts';
 import type { Range } from '../event/ranges.ts';
 import type { Receipt } from '../event/receipt.ts';
 import type { Source } from '../event/source.ts';
-import type { OutputQueue } from '../delivery/queue.ts';
+import type { DeliveryQueue } from '../delivery/delivery-queue.ts';
 import { RoutingTable } from '../routing/table.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { ChunkBuffer } from './chunk-buffer.ts';
@@ -15,7 +15,7 @@ import type { InputLedger } from './input-ledger.ts';
 export interface RouteTarget {
   /** Name in the state. */
   stateName: string;
-  queue: OutputQueue;
+  queue: DeliveryQueue;
   matches: (tag: string) => boolean;
   /** False for outputs that read no record. */
   wantsBytes: boolean;

@@ -1,5 +1,5 @@
 /** What a running agent says of itself. {@link AgentStatus} is what `tailrace status --json` prints: keys as in the metrics. */
-import type { QueueState } from '../delivery/queue.ts';
+import type { QueueState } from '../delivery/delivery-queue.ts';
 import type { Agent } from './agent.ts';
 import { Counts } from './counts.ts';
 import { stuckReasons } from './stuck.ts';
@@ -39,6 +39,8 @@ export interface OutputStatus extends PluginStatus {
   buffered_bytes: number;
   disk_records: number;
   disk_bytes: number;
+  /** Of an output that gathers: objects that are open, the records in them, and objects that are to be sent. */
+  objects?: { open: number; open_records: number; closed: number };
   /** Since the oldest buffered record arrived; absent when there is none. */
   oldest_seconds?: number;
   /** Failed attempts since the last one that worked. */
@@ -149,12 +151,15 @@ function queueStatus(
   counts: Counts,
   name: string,
 ): Omit<OutputStatus, 'name' | 'plugin' | 'running' | 'records'> {
-  const { failures = 0, failingSince = 0, lastError, oldestAt, nextAttemptInMs } = state ?? {};
+  const { failures = 0, failingSince = 0, lastError, oldestAt, nextAttemptInMs, objects } = state ?? {};
   return {
     // The metric counts what is on disk too.
     buffered_bytes: state?.bytes ?? 0,
     disk_records: state?.diskRecords ?? 0,
     disk_bytes: state?.diskBytes ?? 0,
+    ...(objects !== undefined && {
+      objects: { open: objects.open, open_records: objects.openRecords, closed: objects.closed },
+    }),
     ...(oldestAt !== undefined && { oldest_seconds: secondsSince(oldestAt) }),
     failures,
     ...(failures > 0 && { failing_seconds: secondsSince(failingSince) }),

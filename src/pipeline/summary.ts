@@ -7,6 +7,8 @@ export interface LeftOver {
   inSource: number;
   /** Records that are in the disk buffer. */
   onDisk: number;
+  /** Of these, records in objects that the next run gathers on. */
+  gathered: number;
   /** Records that could not be read again and had no disk to go to. */
   dropped: number;
 }
@@ -36,7 +38,11 @@ export function summarize(summary: Omit<StopSummary, 'text'>): StopSummary {
     .map((entry) => {
       const parts = [];
       if (entry.inSource > 0) parts.push(`${count(entry.inSource)} in the source`);
-      if (entry.onDisk > 0) parts.push(`${count(entry.onDisk)} on disk`);
+      if (entry.onDisk > 0) {
+        const gathered =
+          entry.gathered > 0 ? ` (${count(entry.gathered)} in objects that are still open)` : '';
+        parts.push(`${count(entry.onDisk)} on disk${gathered}`);
+      }
       if (entry.dropped > 0) parts.push(`${count(entry.dropped)} lost (cannot be read again)`);
       return `${entry.output}: ${parts.join(', ')}`;
     });

@@ -4,6 +4,7 @@ import { Chunk, encodeBatch, Slice } from '../../src/event/chunk.ts';
 import { parseExact } from '../../src/event/json.ts';
 import type { LogRecord } from '../../src/event/record.ts';
 import type {
+  ObjectOutput,
   OptionFields,
   OptionValues,
   OutputContext,
@@ -57,7 +58,20 @@ export async function createOutput<F extends OptionFields>(
   written: Record<string, string | string[]>,
   context: OutputContext,
 ): Promise<Output> {
-  return definition.create(optionsOf(definition.options, written), context);
+  const output = await definition.create(optionsOf(definition.options, written), context);
+  if (!('deliver' in output)) throw new Error(`${definition.name} gathers objects.`);
+  return output;
+}
+
+/** Creates an output that gathers objects. */
+export async function createObjectOutput<F extends OptionFields>(
+  definition: OutputDefinition<F>,
+  written: Record<string, string | string[]>,
+  context: OutputContext,
+): Promise<ObjectOutput> {
+  const output = await definition.create(optionsOf(definition.options, written), context);
+  if (!('upload' in output)) throw new Error(`${definition.name} gathers no objects.`);
+  return output;
 }
 
 /** The problems that a definition's check finds. */

@@ -284,7 +284,7 @@ describe('OutputQueue', () => {
     sink.write('a', 4);
     await sink.queue.halt();
     // These have a source: nothing is lost, nothing is counted as dropped.
-    expect(sink.queue.abandon('shutdown')).toEqual({ dropped: 0, onDisk: 0 });
+    expect(sink.queue.abandon('shutdown')).toEqual({ dropped: 0, onDisk: 0, gathered: 0 });
     expect(sink.queue.state.records).toBe(4);
   });
 });

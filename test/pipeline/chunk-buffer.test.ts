@@ -231,7 +231,7 @@ describe('ChunkBuffer', () => {
     await bench.until(() => sink.queue.state.failures > 0);
     expect(answers).toEqual([]);
     await sink.queue.halt();
-    expect(sink.queue.abandon('shutdown')).toEqual({ dropped: 20, onDisk: 0 });
+    expect(sink.queue.abandon('shutdown')).toEqual({ dropped: 20, onDisk: 0, gathered: 0 });
     expect(answers).toEqual([false, false]);
   });
 

@@ -24,9 +24,9 @@ describe('rule 28: the last line', () => {
     const { text } = summarize({
       ...nothing,
       left: [
-        { output: 'es', inSource: 12_000, onDisk: 0, dropped: 0 },
-        { output: 'idle', inSource: 0, onDisk: 0, dropped: 0 },
-        { output: 'http.1', inSource: 1, onDisk: 0, dropped: 20 },
+        { output: 'es', inSource: 12_000, onDisk: 0, gathered: 0, dropped: 0 },
+        { output: 'idle', inSource: 0, onDisk: 0, gathered: 0, dropped: 0 },
+        { output: 'http.1', inSource: 1, onDisk: 0, gathered: 0, dropped: 20 },
       ],
       inDoubt: 500,
     });

@@ -141,6 +141,11 @@ export class ProgressLog {
     return this.descriptor === undefined || this.syncFailed;
   }
 
+  /** All that was taken in is durable. */
+  get isSynced(): boolean {
+    return this.pending.length === 0 && !this.unsynced && this.syncing === undefined && !this.isStale;
+  }
+
   /** Takes an entry in; {@link write} writes it. */
   add(entry: ProgressEntry): void {
     // A log that is begun anew says all there is to say.

@@ -9,6 +9,7 @@ import type { Metrics } from '../../telemetry/metrics.ts';
 import { byteRange } from './chunk-codec.ts';
 import { Compactor } from './compactor.ts';
 import type { FrameTarget } from './frame.ts';
+import { Manifests, renameManifests } from './manifests.ts';
 import { ProgressLog } from './progress-log.ts';
 import type { ProgressEntry, Renamed } from './progress-log.ts';
 import { quarantine } from './quarantine.ts';
@@ -325,6 +326,19 @@ export class DiskStore {
     }
   }
 
+  /** What was settled is durable. False when the disk does not take it, or not as a whole yet: then ask again later. */
+  async progressSynced(): Promise<boolean> {
+    if (this.closed) return false;
+    this.saveProgress();
+    await this.syncProgress();
+    return !this.progressFailing && this.progress.isSynced;
+  }
+
+  /** The manifests of an output's objects, which are kept beside the segments. */
+  manifests(output: string): Manifests {
+    return new Manifests(this.directory, output);
+  }
+
   /** Resolves when all that was taken in is durable; false when the disk does not take it. */
   flush(): Promise<boolean> {
     return this.writer.flush();
@@ -334,6 +348,8 @@ export class DiskStore {
   rename(names: ReadonlyMap<string, string>): void {
     const chunks = [...this.all(), ...this.waiting];
     for (const [from, to] of names) {
+      // First, so that a crash between the two is made good by the next start.
+      this.renameManifests(from, to);
       const renamed = chunks.filter((stored) => stored.rename(from, to));
       if (renamed.length === 0) continue;
       // An output that has everything of a chunk does not count there.
@@ -346,6 +362,17 @@ export class DiskStore {
       this.progress.add(entry);
     }
     this.writeProgress();
+  }
+
+  private renameManifests(from: string, to: string): void {
+    try {
+      renameManifests(this.directory, from, to);
+    } catch (error) {
+      this.log.error(
+        { error, output: to },
+        "The manifests of objects cannot be moved to an output's new name: their records may arrive twice",
+      );
+    }
   }
 
   /** Writes what can be written, and closes. After that nothing is written any more. */

@@ -74,6 +74,7 @@ function outputLines(output: OutputStatus, paint: Paint): string[] {
     ...dropLines(dropped),
     row('buffered', `${waiting}; ${onDisk}`),
   ];
+  if (output.objects !== undefined) lines.push(row('objects', objectsText(output.objects)));
   if (output.oldest_seconds !== undefined)
     lines.push(row('oldest', `${durationText(output.oldest_seconds)} old`));
   if (output.failures > 0) lines.push(row('failing', paint('bad', failure(output))));
@@ -81,6 +82,10 @@ function outputLines(output: OutputStatus, paint: Paint): string[] {
   const right = sum({ delivered, dropped: total(dropped), dead_lettered, handed_over, buffered });
   lines.push(row('ledger', balance(`${sum({ enqueued, recovered })} = ${right}`, difference, paint)));
   return lines;
+}
+
+function objectsText({ open, open_records: records, closed }: NonNullable<OutputStatus['objects']>): string {
+  return `${countText(open)} open with ${countText(records)} records; ${countText(closed)} to be sent`;
 }
 
 function failure({ failures, failing_seconds: seconds, next_attempt_seconds: next }: OutputStatus): string {
