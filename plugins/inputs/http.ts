@@ -7,12 +7,8 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { boolean, compileAccessor, defineInput, ignored, integer, kv, string } from '../../src/plugin.ts';
 import type { OptionProblem } from '../../src/plugin.ts';
-import {
-  checkReceiver,
-  checkTagKey,
-  receiverOptions,
-  receiverSettings,
-} from '../shared/http-receiver/options.ts';
+import { accessorProblems } from '../shared/accessor-problems.ts';
+import { checkReceiver, receiverOptions, receiverSettings } from '../shared/http-receiver/options.ts';
 import { HttpReceiver } from '../shared/http-receiver/receiver.ts';
 import { openListenerTls } from '../shared/listener.ts';
 import { HttpProtocol } from './http/protocol.ts';
@@ -76,7 +72,7 @@ export default defineInput({
       const message = headerProblem(name, value);
       if (message !== undefined) problems.push({ key: 'success_header', index, message });
     }
-    return [...problems, ...checkTagKey(options.tag_key)];
+    return [...problems, ...accessorProblems('tag_key', options.tag_key)];
   },
   async create(options, context) {
     const { tag_key: tagKey } = options;

@@ -15,7 +15,12 @@ import {
 } from '../../src/plugin.ts';
 import type { OptionProblem, Rejection } from '../../src/plugin.ts';
 import { accessorProblems } from '../shared/accessor-problems.ts';
-import { checkHttpDestination, httpDestinationOptions, openHttpClient } from '../shared/http-destination.ts';
+import {
+  checkHttpDestination,
+  httpDestinationOptions,
+  openHttpClient,
+  uriProblems,
+} from '../shared/http-destination.ts';
 import {
   authorization,
   checkHeaders,
@@ -107,12 +112,7 @@ export default defineOutput({
         message: 'is not there yet: use http_bearer_token, or a proxy that adds the token',
       });
     }
-    if (/[\s\u0000-\u001f\u007f-\uffff]/.test(options.uri)) {
-      problems.push({
-        key: 'uri',
-        message: 'holds a character that a URL cannot have: write it percent-encoded',
-      });
-    }
+    problems.push(...uriProblems('uri', options.uri));
     if (options.header_tag !== undefined) {
       const message = headerProblem(options.header_tag, '');
       if (message !== undefined) problems.push({ key: 'header_tag', message });

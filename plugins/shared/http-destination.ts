@@ -47,11 +47,21 @@ export function checkHttpDestination(options: Values): OptionProblem[] {
   return [...problems, ...checkDestination(options)];
 }
 
+/** The problem of a path and query under `key`, if there is one. */
+export function uriProblems(key: string, uri: string): OptionProblem[] {
+  if (!/[\s\u0000-\u001f\u007f-\uffff]/.test(uri)) return [];
+  return [{ key, message: 'holds a character that a URL cannot have: write it percent-encoded' }];
+}
+
 /** Opens the client. Throws for certificates that cannot be used. */
-export async function openHttpClient(options: Values, context: OutputContext): Promise<HttpClient> {
+export async function openHttpClient(
+  options: Values,
+  context: OutputContext,
+  { http2 }: Pick<HttpClientOptions, 'http2'> = {},
+): Promise<HttpClient> {
   reportVerification(options, context);
   const { HttpClient: Client } = await loadHttpClient();
-  return Client.create(httpClientOptions(options));
+  return Client.create({ ...httpClientOptions(options), http2 });
 }
 
 /** What a client of one destination is made of. */

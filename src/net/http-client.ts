@@ -43,6 +43,8 @@ export interface HttpClientOptions {
   sourceAddress?: string | undefined;
   /** Which addresses of a name come first. */
   prefer?: 'ipv4' | 'ipv6' | undefined;
+  /** HTTP/2 where TLS agrees on it (`offer`), or without asking, also unencrypted (`only`). Undefined: HTTP/1.1. */
+  http2?: 'offer' | 'only' | undefined;
 }
 
 export interface HttpRequest {
@@ -60,6 +62,8 @@ export interface HttpRequest {
 export interface HttpResponse {
   status: number;
   headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** What came behind the body. */
+  trailers: Readonly<Record<string, string | string[] | undefined>>;
   /** The start of the body, {@link HttpRequest.keepBytes} at most. */
   bytes: Buffer;
   /** The same as text. */
@@ -136,6 +140,7 @@ export class HttpClient {
       return {
         status: response.statusCode,
         headers: response.headers,
+        trailers: response.trailers,
         bytes,
         get text() {
           return bytes.toString('utf8');
@@ -180,8 +185,11 @@ export class HttpClient {
 
   private connectAnew(): Dispatcher {
     const { options, undici } = this;
+    const allowH2 = options.http2 !== undefined;
+    const useH2c = options.http2 === 'only' && this.tls === undefined;
     const connect = {
-      allowH2: false,
+      allowH2,
+      useH2c,
       timeout: options.connectTimeoutMs,
       ...this.tls?.options,
       ...(options.sourceAddress === undefined ? {} : { localAddress: options.sourceAddress }),
@@ -189,6 +197,8 @@ export class HttpClient {
       // The library's type is a union that wants `path` or `port`, which it fills in itself.
     } as buildConnector.BuildOptions;
     const pool = {
+      allowH2,
+      useH2c,
       pipelining: options.keepAlive ? 1 : 0,
       keepAliveTimeout: options.keepAliveIdleMs,
       ...(options.maxRequestsPerConnection === 0

@@ -1,4 +1,6 @@
-import { copyFileSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { createSecureServer as createHttp2TlsServer, createServer as createHttp2Server } from 'node:http2';
+import type { ServerHttp2Stream } from 'node:http2';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -55,6 +57,31 @@ describe('HttpClient', () => {
       body: Buffer.from('body'),
       signal,
     });
+
+  it('speaks HTTP/2, unencrypted or as TLS agrees, and gives trailers out', async () => {
+    const answer = (stream: ServerHttp2Stream): void => {
+      stream.respond({ ':status': 200 }, { waitForTrailers: true });
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'x-behind': 'yes' }));
+      stream.end('h2');
+    };
+    const tls = { cert: readFileSync(tlsFile('server.pem')), key: readFileSync(tlsFile('server.key')) };
+    for (const [h2, options] of [
+      [createHttp2Server(), { http2: 'only' }],
+      [createHttp2TlsServer(tls), { http2: 'offer', tls: VERIFY, host: 'localhost' }],
+      [createHttp2TlsServer(tls), { http2: 'only', tls: VERIFY, host: 'localhost' }],
+    ] as const) {
+      h2.on('stream', answer);
+      await new Promise<void>((resolve) => {
+        h2.listen(0, 'localhost', resolve);
+      });
+      cleanUps.push(() => void h2.close());
+      const to = await client({ host: 'localhost', ...options, port: (h2.address() as AddressInfo).port });
+      expect(await post(to)).toMatchObject({ status: 200, text: 'h2', trailers: { 'x-behind': 'yes' } });
+      expect((await post(to)).text).toBe('h2');
+    }
+    const old = await server();
+    expect((await post(await client({ port: old.port, http2: 'offer' }))).status).toBe(200);
+  });
 
   it('sends a request and returns status, headers and text', async () => {
     const { port, requests } = await server((_request, response) => {

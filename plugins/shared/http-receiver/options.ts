@@ -1,15 +1,5 @@
 /** The options that inputs which take requests by HTTP have in common, their check, and the settings made of them. */
-import {
-  AccessorSyntaxError,
-  compileAccessor,
-  ignored,
-  integer,
-  prefix,
-  secret,
-  size,
-  string,
-  time,
-} from '../../../src/plugin.ts';
+import { ignored, integer, prefix, secret, size, string, time } from '../../../src/plugin.ts';
 import type { OptionProblem, OptionValues } from '../../../src/plugin.ts';
 import { checkListener, listenerOptions } from '../listener.ts';
 import type { ReceiverSettings } from './settings.ts';
@@ -83,19 +73,6 @@ export function checkReceiver(options: ReceiverValues): OptionProblem[] {
     problems.push({ key: 'buffer_max_size', message: `must be from 1 byte to ${LARGEST_BODY / 1e6}M` });
   }
   return problems;
-}
-
-/** The problem of a `tag_key`, if it has one. */
-export function checkTagKey(text: string | undefined): OptionProblem[] {
-  if (text === undefined) return [];
-  try {
-    compileAccessor(text);
-    return [];
-  } catch (error) {
-    if (error instanceof AccessorSyntaxError)
-      return [{ key: 'tag_key', message: `cannot be read: ${error.message}` }];
-    throw error;
-  }
 }
 
 export function receiverSettings(options: ReceiverValues): ReceiverSettings {
