@@ -6,6 +6,7 @@
  */
 import type * as gelf from './codec/gelf.ts';
 import type * as msgpack from './codec/msgpack.ts';
+import type * as otlp from './codec/otlp/index.ts';
 import type { Batch, ParsedEvent } from './event/batch.ts';
 import type { Slice } from './event/chunk.ts';
 import type { Outcome } from './event/outcome.ts';
@@ -396,6 +397,16 @@ export { JSON_DATE_FORMATS } from './codec/json-date.ts';
 export type { JsonDateFormat } from './codec/json-date.ts';
 export { jsonEncoder } from './codec/json-text.ts';
 export type { JsonEncoder, JsonLayout } from './codec/json-text.ts';
+export type {
+  OtlpGroup,
+  OtlpMap,
+  OtlpRecord,
+  OtlpValue,
+  OutgoingRecord,
+  OutgoingResource,
+  TakeRecord,
+} from './codec/otlp/model.ts';
+export type { ExportResult } from './codec/otlp/response.ts';
 export { MsgpackError, MsgpackReader } from './codec/msgpack-reader.ts';
 export type { MsgpackKind } from './codec/msgpack-reader.ts';
 export { formatTime } from './codec/time-format.ts';
@@ -427,3 +438,7 @@ export const loadMsgpack = async (): Promise<Pick<typeof msgpack, 'encodeMsgpack
   import('./codec/msgpack.ts');
 /** Loads the GELF encoder. */
 export const loadGelf = async (): Promise<Pick<typeof gelf, 'gelfText'>> => import('./codec/gelf.ts');
+/** OTLP logs, requests and answers. */
+export type Otlp = typeof otlp;
+/** Loads it. */
+export const loadOtlp = async (): Promise<Otlp> => import('./codec/otlp/index.ts');
