@@ -26,13 +26,13 @@ export function decodeJsonLogs(text: string, take: TakeRecord): void {
     throw new OtlpError('is no valid JSON');
   }
   if (!isRecord(request)) throw new OtlpError('is no JSON object');
-  for (const resourceLogs of listOf(request, 'resourceLogs')) readResourceLogs(resourceLogs, take);
+  for (const resourceLogs of neededList(request, 'resourceLogs')) readResourceLogs(resourceLogs, take);
 }
 
 function readResourceLogs(resourceLogs: LogRecord, take: TakeRecord): void {
   const resource = attributed(mapUnder(resourceLogs, 'resource'));
   setText(resource, 'schema_url', textUnder(resourceLogs, 'schemaUrl'));
-  for (const scopeLogs of listOf(resourceLogs, 'scopeLogs')) {
+  for (const scopeLogs of neededList(resourceLogs, 'scopeLogs')) {
     const described = mapUnder(scopeLogs, 'scope');
     const scope: LogRecord = {};
     if (described !== undefined) {
@@ -73,48 +73,72 @@ function readLogRecord(from: LogRecord, group: OtlpGroup, take: TakeRecord): voi
   take(into.finish(), group);
 }
 
-/** JSON text of a list of KeyValue. */
+/** JSON text of a list of KeyValue. A value that is missing is an empty text, as in Fluent Bit. */
 function mapText(members: readonly LogRecord[], depth: number): string {
   const texts = new MapText();
   for (const member of members) {
     const value = mapUnder(member, 'value');
-    texts.set(textUnder(member, 'key'), value === undefined ? 'null' : valueText(value, depth));
+    texts.set(textUnder(member, 'key'), value === undefined ? '""' : valueText(value, depth));
   }
   return texts.toString();
 }
 
 function isMapValue(value: LogRecord): boolean {
-  return isRecord(getKey(value, 'kvlistValue'));
+  return isRecord(getKey(value, 'kvlistValue')) || isPlainMap(value);
 }
 
-/** JSON text of an AnyValue. */
+/** JSON text of an AnyValue; `null` for one that is not set. */
 function valueText(value: LogRecord, depth: number): string {
   if (depth > MAX_VALUE_DEPTH) throw new OtlpError(`nests deeper than ${MAX_VALUE_DEPTH} values`);
   for (const kind of Object.keys(value)) {
+    const read = KINDS.get(kind);
     const inner = value[kind];
-    if (inner === undefined || inner === null) continue;
-    switch (kind) {
-      case 'stringValue':
-        return JSON.stringify(textUnder(value, kind));
-      case 'boolValue':
-        if (typeof inner !== 'boolean') throw wrong(kind, inner);
-        return String(inner);
-      case 'intValue':
-        return integerText(inner, kind);
-      case 'doubleValue':
-        return doubleText(doubleOf(inner));
-      case 'bytesValue':
-        return JSON.stringify(Buffer.from(textUnder(value, kind), 'base64').toString('base64'));
-      case 'arrayValue': {
-        const items = listOf(mapUnder(value, kind) ?? {}, 'values');
-        return `[${items.map((item) => valueText(item, depth + 1)).join(',')}]`;
-      }
-      case 'kvlistValue':
-        return mapText(listOf(mapUnder(value, kind) ?? {}, 'values'), depth + 1);
-      default:
-    }
+    if (read === undefined || inner === undefined) continue;
+    if (inner !== null) return read(inner, kind, depth);
+    if (kind === 'stringValue') return '""';
   }
-  return 'null';
+  return isPlainMap(value) ? plainText(value, depth) : 'null';
+}
+
+type ReadKind = (inner: Value, kind: string, depth: number) => string;
+
+const KINDS: ReadonlyMap<string, ReadKind> = new Map<string, ReadKind>([
+  ['stringValue', (inner, kind) => JSON.stringify(textOf(inner, kind))],
+  ['boolValue', booleanText],
+  ['intValue', integerText],
+  ['doubleValue', (inner) => doubleText(doubleOf(inner))],
+  ['bytesValue', (inner, kind) => `"${Buffer.from(textOf(inner, kind), 'base64').toString('base64')}"`],
+  ['arrayValue', (inner, kind, depth) => listText(valuesOf(inner, kind), depth + 1)],
+  ['kvlistValue', (inner, kind, depth) => mapText(valuesOf(inner, kind), depth + 1)],
+]);
+
+function listText(items: readonly LogRecord[], depth: number): string {
+  return `[${items.map((item) => valueText(item, depth)).join(',')}]`;
+}
+
+function valuesOf(inner: Value, kind: string): LogRecord[] {
+  if (!isRecord(inner)) throw wrong(kind, inner);
+  return listOf(inner, 'values');
+}
+
+/** Whether senders forgot to wrap a map: Fluent Bit takes its members as they are, and here they do not vanish either. */
+function isPlainMap(value: LogRecord): boolean {
+  const keys = Object.keys(value);
+  return keys.length > 0 && !keys.some((key) => KINDS.has(key) || key === 'stringValueStrindex');
+}
+
+function plainText(map: LogRecord, depth: number): string {
+  const texts = new MapText();
+  for (const key of Object.keys(map)) {
+    const member = map[key] as Value;
+    texts.set(key, isRecord(member) ? valueText(member, depth + 1) : JSON.stringify(member));
+  }
+  return texts.toString();
+}
+
+function booleanText(value: Value, kind: string): string {
+  if (typeof value !== 'boolean') throw wrong(kind, value);
+  return String(value);
 }
 
 function integerText(value: Value, name: string): string {
@@ -161,7 +185,10 @@ function countUnder(map: LogRecord, key: string): number {
 
 function textUnder(map: LogRecord, key: string): string {
   const value = getKey(map, key);
-  if (value === undefined || value === null) return '';
+  return value === undefined || value === null ? '' : textOf(value, key);
+}
+
+function textOf(value: ReadonlyValue, key: string): string {
   if (typeof value !== 'string') throw wrong(key, value);
   return value;
 }
@@ -171,6 +198,12 @@ function mapUnder(map: LogRecord, key: string): LogRecord | undefined {
   if (value === undefined || value === null) return undefined;
   if (!isRecord(value)) throw wrong(key, value);
   return value;
+}
+
+/** A list of maps. Where it is missing the request is most likely written otherwise (snake_case), and nothing would be taken of it. */
+function neededList(map: LogRecord, key: string): LogRecord[] {
+  if (!Object.hasOwn(map, key)) throw new OtlpError(`has no ${key}`);
+  return listOf(map, key);
 }
 
 /** A list of maps. */

@@ -293,7 +293,6 @@ describe('OTLP/JSON', () => {
     JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords: [more] }] }] });
 
   it('may leave everything out, or say null', () => {
-    expect(read('{}')).toEqual([]);
     expect(read('{"resourceLogs":null}')).toEqual([]);
     expect(read(logRecord({ body: null, traceId: '', attributes: null, timeUnixNano: null }))).toEqual([
       { time: 0n, body: 'null', isMap: false, fields: {}, resource: {}, scope: {} },
@@ -311,9 +310,27 @@ describe('OTLP/JSON', () => {
     });
   });
 
+  it('takes what Fluent Bit takes: values that are missing, and maps that are not wrapped', () => {
+    const members = [
+      { key: 'missing' },
+      { key: 'unset', value: {} },
+      { key: 'null', value: { stringValue: null } },
+      { key: 'plain', value: { a: { stringValue: 'b' }, c: 1 } },
+    ];
+    const [log] = read(logRecord({ body: { kvlistValue: { values: members } } }));
+    expect(log?.body).toBe('{"missing":"","unset":null,"null":"","plain":{"a":"b","c":1}}');
+    expect(read(logRecord({ body: { level: 'info' } }))[0]).toMatchObject({
+      body: '{"level":"info"}',
+      isMap: true,
+    });
+  });
+
   it.each<[string, RegExp]>([
     ['', /no valid JSON/],
     ['[]', /no JSON object/],
+    ['{}', /has no resourceLogs/],
+    ['{"resource_logs":[]}', /has no resourceLogs/],
+    ['{"resourceLogs":[{"scope_logs":[]}]}', /has no scopeLogs/],
     ['{"resourceLogs":{}}', /resourceLogs that is no list/],
     ['{"resourceLogs":[1]}', /resourceLogs that is no list of objects/],
     [logRecord({ body: 'x' }), /body that cannot be read: a string/],
