@@ -10,6 +10,7 @@ const PLUGINS: Readonly<Record<Kind, Readonly<Record<string, Loader>>>> = {
     stdin: () => import('./inputs/stdin.ts'),
     dummy: () => import('./inputs/dummy.ts'),
     http: () => import('./inputs/http.ts'),
+    opentelemetry: () => import('./inputs/opentelemetry.ts'),
   },
   filter: {
     grep: () => import('./filters/grep.ts'),
@@ -39,7 +40,6 @@ const LATER: Readonly<Record<Kind, readonly LaterPlugin[]>> = {
   input: [
     { name: 'syslog', port: 5140 },
     { name: 'forward', port: 24_224 },
-    { name: 'opentelemetry', port: 4318 },
     { name: 'tcp', port: 5170 },
     { name: 'udp', port: 5170, udp: true },
     { name: 'splunk', port: 8088 },

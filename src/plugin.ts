@@ -406,6 +406,7 @@ export type {
   OutgoingResource,
   TakeRecord,
 } from './codec/otlp/model.ts';
+export { OtlpError } from './codec/otlp/model.ts';
 export type { ExportResult } from './codec/otlp/response.ts';
 export { MsgpackError, MsgpackReader } from './codec/msgpack-reader.ts';
 export type { MsgpackKind } from './codec/msgpack-reader.ts';

@@ -1,5 +1,5 @@
 /** Takes the records of one request in: a batch per tag, in order, with the time of arrival where an event has none of its own. */
-import { Batch } from '../../../src/plugin.ts';
+import { Batch, parseExact } from '../../../src/plugin.ts';
 import type { Accessor, LogRecord } from '../../../src/plugin.ts';
 import { Refusal } from './refusal.ts';
 import { checkTag } from './tag.ts';
@@ -50,16 +50,18 @@ export class RequestBatches {
     this.takeEvent(record, text, this.seconds, this.nanos, undefined);
   }
 
-  /** A record with its time and metadata. */
+  /** A record with its time and metadata; it is undefined where it is still to be read from the text. */
   takeEvent(
-    record: LogRecord,
+    record: LogRecord | undefined,
     text: string | undefined,
     seconds: number,
     nanos: number,
     metadata: LogRecord | undefined,
   ): void {
     const batch =
-      this.tagKey === undefined ? (this.last ??= this.batchOf(this.tag)) : this.batchFor(record, this.tagKey);
+      this.tagKey === undefined
+        ? (this.last ??= this.batchOf(this.tag))
+        : this.batchFor(record ?? (parseExact(text ?? '{}') as LogRecord), this.tagKey);
     batch.push(record, text, seconds, nanos);
     const { added } = this;
     if (added !== undefined) batch.set(batch.length - 1, added.key, added.value, added.member);

@@ -1,0 +1,115 @@
+/** OTLP by HTTP: what the opentelemetry input says over the receiver. Answers are OTLP's own messages, in the encoding of the request. */
+import type { IncomingMessage } from 'node:http';
+import { OtlpError } from '../../../src/plugin.ts';
+import type { Otlp } from '../../../src/plugin.ts';
+import { RequestBatches } from '../../shared/http-receiver/batches.ts';
+import type { TagKey } from '../../shared/http-receiver/batches.ts';
+import type { Exchange } from '../../shared/http-receiver/exchange.ts';
+import type { Answer, Protocol, TakeBody } from '../../shared/http-receiver/protocol.ts';
+import { Refusal } from '../../shared/http-receiver/refusal.ts';
+import { takeInto } from './records.ts';
+import type { RecordShape } from './records.ts';
+
+const LOGS = '/v1/logs';
+/** What OTLP has and we do not take. */
+const OTHER_SIGNALS: ReadonlyMap<string, string> = new Map([
+  ['/v1/metrics', 'metrics'],
+  ['/v1/traces', 'traces'],
+  ['/v1development/profiles', 'profiles'],
+]);
+
+const JSON_TYPE = 'application/json';
+const PROTOBUF_TYPE = 'application/x-protobuf';
+const PROTOBUF_TYPES: ReadonlySet<string> = new Set([PROTOBUF_TYPE, 'application/protobuf']);
+
+export interface OtlpProtocolOptions extends RecordShape {
+  tag: string;
+  tagKey: TagKey | undefined;
+  successCode: number;
+}
+
+export class OtlpProtocol implements Protocol {
+  private readonly otlp: Otlp;
+  private readonly options: OtlpProtocolOptions;
+
+  constructor(otlp: Otlp, options: OtlpProtocolOptions) {
+    this.otlp = otlp;
+    this.options = options;
+  }
+
+  accept({ request, response }: Exchange): TakeBody {
+    const path = (request.url ?? '').replace(/\?.*$/s, '');
+    const other = OTHER_SIGNALS.get(path);
+    if (other !== undefined) throw new Refusal(501, `Only logs are taken here, no ${other}.`);
+    if (path !== LOGS) throw new Refusal(404, `Nothing is taken here: logs go to ${LOGS}.`);
+    if (request.method !== 'POST') {
+      response.setHeader('allow', 'POST');
+      throw new Refusal(405, 'Only POST is taken here.');
+    }
+    const type = contentType(request);
+    if (type === JSON_TYPE)
+      return (body) =>
+        this.batchesOf(body.length, (take) => this.otlp.decodeJsonLogs(body.toString('utf8'), take));
+    if (PROTOBUF_TYPES.has(type))
+      return (body) => this.batchesOf(body.length, (take) => this.otlp.decodeProtoLogs(body, take));
+    throw new Refusal(415, `The Content-Type must be ${PROTOBUF_TYPE} or ${JSON_TYPE}.`);
+  }
+
+  success(request: IncomingMessage): Answer {
+    const status = this.options.successCode;
+    if (contentType(request) === JSON_TYPE && status !== 204) return { status, body: '{}' };
+    // An ExportLogsServiceResponse without fields is no bytes.
+    return { status, body: '', headers: status === 204 ? [] : [['content-type', PROTOBUF_TYPE]] };
+  }
+
+  refusal(request: IncomingMessage, { status, message }: Refusal): Answer {
+    const code = grpcCodeOf(status);
+    if (PROTOBUF_TYPES.has(contentType(request))) {
+      const body = this.otlp.encodeProtoStatus(code, message);
+      return { status, body, contentType: PROTOBUF_TYPE };
+    }
+    return { status, body: `${JSON.stringify({ code, message })}\n` };
+  }
+
+  private batchesOf(
+    bytes: number,
+    decode: (take: ReturnType<typeof takeInto>) => void,
+  ): ReturnType<TakeBody> {
+    const now = Date.now();
+    const batches = new RequestBatches({
+      tag: this.options.tag,
+      tagKey: this.options.tagKey,
+      added: undefined,
+      now,
+    });
+    try {
+      decode(takeInto(batches, this.options, bytes, now));
+    } catch (error) {
+      if (error instanceof OtlpError) throw new Refusal(400, `The request ${error.message}.`);
+      throw error;
+    }
+    return batches.byTag;
+  }
+}
+
+function contentType({ headers }: IncomingMessage): string {
+  return (headers['content-type'] ?? '').replace(/;.*$/s, '').trim().toLowerCase();
+}
+
+/** The gRPC code that says the same as an HTTP status. */
+function grpcCodeOf(status: number): number {
+  return GRPC_CODES.get(status) ?? (status < 500 ? INVALID_ARGUMENT : INTERNAL);
+}
+
+const INVALID_ARGUMENT = 3;
+const INTERNAL = 13;
+const GRPC_CODES: ReadonlyMap<number, number> = new Map([
+  [401, 16],
+  [403, 7],
+  [404, 5],
+  [408, 4],
+  [413, 8],
+  [429, 14],
+  [501, 12],
+  [503, 14],
+]);
