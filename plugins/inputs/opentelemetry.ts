@@ -1,5 +1,5 @@
 /**
- * opentelemetry: takes logs by OTLP, as protobuf or JSON, plain or compressed.
+ * opentelemetry: takes logs by OTLP, by HTTP as protobuf or JSON, and by gRPC, plain or compressed.
  *
  * As the http input it answers when the records are safe, and refuses what it has no room for with 429.
  */
@@ -26,7 +26,7 @@ const TAG_FROM_URI = 'v1_logs';
 
 export default defineInput({
   name: 'opentelemetry',
-  summary: 'Takes logs by OTLP',
+  summary: 'Takes logs by OTLP: HTTP and gRPC',
   options: {
     ...receiverOptions(4318),
     tag: string().optional().describe('Tag of the records. Without it see `tag_from_uri`.'),
@@ -50,7 +50,12 @@ export default defineInput({
     raw_traces: ignored(ONLY_LOGS),
     profiles_support: ignored(ONLY_LOGS),
     encode_profiles_as_log: ignored(ONLY_LOGS),
-    http2: ignored('HTTP/1.1 is spoken').alias('http_server.http2'),
+    http2: boolean()
+      .default(true)
+      .alias('http_server.http2')
+      .describe(
+        'Speaks HTTP/2 too, on the same port, and gRPC with it; unencrypted with clients that begin so.',
+      ),
   },
   tags: (options, configured) => {
     if (options.tag_key !== undefined) return 'any';
@@ -86,6 +91,11 @@ export default defineInput({
       metadataKey: options.logs_metadata_key,
       bodyKey: options.logs_body_key,
     });
-    return new HttpReceiver(receiverSettings(options), protocol, context, await openListenerTls(options));
+    return new HttpReceiver(
+      receiverSettings(options, { http2: options.http2 }),
+      protocol,
+      context,
+      await openListenerTls(options),
+    );
   },
 });

@@ -1,4 +1,4 @@
-/** OTLP by HTTP: what the opentelemetry input says over the receiver. Answers are OTLP's own messages, in the encoding of the request. */
+/** OTLP by HTTP and gRPC: what the opentelemetry input says over the receiver. Answers are OTLP's own messages, in the encoding of the request. */
 import type { IncomingMessage } from 'node:http';
 import { OtlpError } from '../../../src/plugin.ts';
 import type { Otlp } from '../../../src/plugin.ts';
@@ -7,6 +7,7 @@ import type { TagKey } from '../../shared/http-receiver/batches.ts';
 import type { Exchange } from '../../shared/http-receiver/exchange.ts';
 import type { Answer, Protocol, TakeBody } from '../../shared/http-receiver/protocol.ts';
 import { Refusal } from '../../shared/http-receiver/refusal.ts';
+import { framed, grpcAnswer, grpcCodeOf, isGrpc, messageOf, OK, otherService } from './grpc.ts';
 import { takeInto } from './records.ts';
 import type { RecordShape } from './records.ts';
 
@@ -16,6 +17,12 @@ const OTHER_SIGNALS: ReadonlyMap<string, string> = new Map([
   ['/v1/metrics', 'metrics'],
   ['/v1/traces', 'traces'],
   ['/v1development/profiles', 'profiles'],
+]);
+
+/** The second is one that Fluent Bit takes besides. */
+const GRPC_PATHS: ReadonlySet<string> = new Set([
+  '/opentelemetry.proto.collector.logs.v1.LogsService/Export',
+  '/opentelemetry.proto.collector.log.v1.LogService/Export',
 ]);
 
 const JSON_TYPE = 'application/json';
@@ -39,14 +46,17 @@ export class OtlpProtocol implements Protocol {
 
   accept({ request, response }: Exchange): TakeBody {
     const path = (request.url ?? '').replace(/\?.*$/s, '');
-    const other = OTHER_SIGNALS.get(path);
+    const type = contentType(request);
+    const grpc = isGrpc(type);
+    const other = OTHER_SIGNALS.get(path) ?? (grpc ? otherService(path) : undefined);
     if (other !== undefined) throw new Refusal(501, `Only logs are taken here, no ${other}.`);
-    if (path !== LOGS) throw new Refusal(404, `Nothing is taken here: logs go to ${LOGS}.`);
+    if (grpc ? !GRPC_PATHS.has(path) : path !== LOGS)
+      throw new Refusal(grpc ? 501 : 404, `Nothing is taken here: logs go to ${LOGS}.`);
     if (request.method !== 'POST') {
       response.setHeader('allow', 'POST');
       throw new Refusal(405, 'Only POST is taken here.');
     }
-    const type = contentType(request);
+    if (grpc) return this.acceptGrpc(request);
     if (type === JSON_TYPE)
       return (body) =>
         this.batchesOf(body.length, (take) => this.otlp.decodeJsonLogs(body.toString('utf8'), take));
@@ -55,16 +65,29 @@ export class OtlpProtocol implements Protocol {
     throw new Refusal(415, `The Content-Type must be ${PROTOBUF_TYPE} or ${JSON_TYPE}.`);
   }
 
+  private acceptGrpc(request: IncomingMessage): TakeBody {
+    if (request.httpVersionMajor < 2) throw new Refusal(505, 'gRPC takes HTTP/2.');
+    const encoding = String(request.headers['grpc-encoding'] ?? 'identity');
+    return async (body, room, limits) => {
+      const message = await messageOf(body, encoding, room, limits);
+      return this.batchesOf(message.length, (take) => this.otlp.decodeProtoLogs(message, take));
+    };
+  }
+
   success(request: IncomingMessage): Answer {
+    const type = contentType(request);
+    if (isGrpc(type)) return grpcAnswer(OK, '', framed(Buffer.alloc(0)));
     const status = this.options.successCode;
-    if (contentType(request) === JSON_TYPE && status !== 204) return { status, body: '{}' };
+    if (type === JSON_TYPE && status !== 204) return { status, body: '{}' };
     // An ExportLogsServiceResponse without fields is no bytes.
     return { status, body: '', headers: status === 204 ? [] : [['content-type', PROTOBUF_TYPE]] };
   }
 
   refusal(request: IncomingMessage, { status, message }: Refusal): Answer {
     const code = grpcCodeOf(status);
-    if (PROTOBUF_TYPES.has(contentType(request))) {
+    const type = contentType(request);
+    if (isGrpc(type) && request.httpVersionMajor >= 2) return grpcAnswer(code, message, '');
+    if (PROTOBUF_TYPES.has(type)) {
       const body = this.otlp.encodeProtoStatus(code, message);
       return { status, body, contentType: PROTOBUF_TYPE };
     }
@@ -95,21 +118,3 @@ export class OtlpProtocol implements Protocol {
 function contentType({ headers }: IncomingMessage): string {
   return (headers['content-type'] ?? '').replace(/;.*$/s, '').trim().toLowerCase();
 }
-
-/** The gRPC code that says the same as an HTTP status. */
-function grpcCodeOf(status: number): number {
-  return GRPC_CODES.get(status) ?? (status < 500 ? INVALID_ARGUMENT : INTERNAL);
-}
-
-const INVALID_ARGUMENT = 3;
-const INTERNAL = 13;
-const GRPC_CODES: ReadonlyMap<number, number> = new Map([
-  [401, 16],
-  [403, 7],
-  [404, 5],
-  [408, 4],
-  [413, 8],
-  [429, 14],
-  [501, 12],
-  [503, 14],
-]);

@@ -6,6 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import { constants, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
 import type { Transform } from 'node:stream';
 import type { InputContext, Reservation } from '../../../src/plugin.ts';
+import { isCutOff, whenIdle } from './either-http.ts';
 import { Refusal } from './refusal.ts';
 
 /** What is set aside at a time for a body whose length is not known. Bytes. */
@@ -82,9 +83,9 @@ export function readBody(
     let received = 0;
     let kept = 0;
     const finish = (error: Refusal | undefined): void => {
-      request.socket.setTimeout(0);
-      request.off('timeout', onIdle);
+      stopIdling();
       request.off('data', onReceived);
+      request.off('end', onEnd);
       request.off('close', onClose);
       signal.removeEventListener('abort', onAbort);
       if (decompressor !== undefined) {
@@ -121,32 +122,32 @@ export function readBody(
     const onIdle = (): void => finish(new Refusal(408, 'The body did not go on in time.'));
     // Comes behind a whole body too, and then maybe before its decompressor is done.
     const onClose = (): void => {
-      if (!request.complete) finish(new Refusal(0, 'The connection was closed within the body.'));
+      if (isCutOff(request)) finish(new Refusal(0, 'The connection was closed within the body.'));
+    };
+    const onEnd = (): void => {
+      onClose();
+      if (decompressor === undefined) finish(undefined);
     };
 
-    request.socket.setTimeout(idleMs);
+    const stopIdling = whenIdle(request, idleMs, onIdle);
     const onAbort = (): void => finish(new Refusal(0, 'The request is answered already.'));
     signal.addEventListener('abort', onAbort);
-    // Not on the socket: without a listener here the server would cut the connection.
-    request.once('timeout', onIdle);
     request.on('data', onReceived);
+    request.once('end', onEnd);
     request.once('close', onClose);
-    if (decompressor === undefined) {
-      request.once('end', () => finish(undefined));
-      return;
-    }
+    if (decompressor === undefined) return;
     decompressor.on('data', (piece: Buffer) => guarded(() => keep(piece)));
     decompressor.once('end', () => finish(undefined));
-    decompressor.once('error', () =>
-      finish(
-        new Refusal(
-          400,
-          'The body cannot be decompressed: it is not what its Content-Encoding says, or not whole.',
-        ),
-      ),
-    );
+    decompressor.once('error', () => finish(notCompressed()));
     request.pipe(decompressor);
   });
+}
+
+function notCompressed(): Refusal {
+  return new Refusal(
+    400,
+    'The body cannot be decompressed: it is not what its Content-Encoding says, or not whole.',
+  );
 }
 
 function tooLarge(maxBytes: number): Refusal {
@@ -158,4 +159,33 @@ function encodingOf({ headers }: IncomingMessage): string {
   const encoding = (headers['content-encoding'] ?? '').trim().toLowerCase();
   if (encoding === '' || encoding === 'identity' || DECOMPRESSORS.has(encoding)) return encoding;
   throw new Refusal(415, 'This Content-Encoding is not taken: gzip, deflate and zstd are.');
+}
+
+/** Decompresses what lies in memory already, within the same limits. Rejects with {@link Refusal}; undefined: the encoding is not known. */
+export function decompress(
+  bytes: Buffer,
+  encoding: string,
+  room: Room,
+  { maxBytes }: BodyLimits,
+): Promise<Buffer> | undefined {
+  const decompressor = DECOMPRESSORS.get(encoding)?.();
+  if (decompressor === undefined) return undefined;
+  return new Promise((resolve, reject) => {
+    const pieces: Buffer[] = [];
+    let kept = 0;
+    decompressor.on('data', (piece: Buffer) => {
+      kept += piece.length;
+      try {
+        if (kept > maxBytes) throw tooLarge(maxBytes);
+        room.ensure(bytes.length + kept);
+      } catch (error) {
+        decompressor.destroy(error as Error);
+        return;
+      }
+      pieces.push(piece);
+    });
+    decompressor.once('end', () => resolve(Buffer.concat(pieces, kept)));
+    decompressor.once('error', (error) => reject(error instanceof Refusal ? error : notCompressed()));
+    decompressor.end(bytes);
+  });
 }

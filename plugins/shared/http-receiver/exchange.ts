@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { InputContext } from '../../../src/plugin.ts';
+import { abandon, streamOf } from './either-http.ts';
 import type { Answer, Protocol } from './protocol.ts';
 import type { Refusal } from './refusal.ts';
 import type { RequestMetrics } from './request-metrics.ts';
@@ -48,7 +49,9 @@ export class Exchange {
 
   /** The connection is closed behind the answer. */
   isLast(): void {
-    if (!this.response.headersSent) this.response.shouldKeepAlive = false;
+    // A connection of HTTP/2 has other requests, and ends by itself.
+    if (!this.response.headersSent && streamOf(this.request) === undefined)
+      this.response.shouldKeepAlive = false;
   }
 
   /** Lets a client send its body that asked whether it may. */
@@ -57,8 +60,9 @@ export class Exchange {
     this.expectsContinue = false;
   }
 
-  /** Calls `act` when there is no answer after that time. */
+  /** Calls `act` when there is no answer after that time; in place of what was to be called before. */
   after(milliseconds: number, act: () => void): void {
+    clearTimeout(this.timer);
     if (this.state !== 'answered') this.timer = setTimeout(act, milliseconds);
   }
 
@@ -72,7 +76,7 @@ export class Exchange {
     const { request, response } = this;
     const { status, message } = refusal;
     if (status === 0) {
-      request.destroy();
+      abandon(request);
       return;
     }
     this.options.log.warn(
@@ -82,19 +86,22 @@ export class Exchange {
     if (status === 429 || status === 503) response.setHeader('retry-after', RETRY_AFTER);
     // Whether its body comes nevertheless is not known; and a request that broke off has no end.
     if (this.expectsContinue || status === 408) this.isLast();
-    this.send(this.options.protocol.refusal(request, refusal));
+    this.send(this.options.protocol.refusal(request, refusal), status);
     if (!request.complete) this.discardBody();
   }
 
-  send({ status, body, contentType = 'application/json', headers = [] }: Answer): void {
+  /** Answers. `counted`: the status in the metrics, where a protocol says it elsewhere. */
+  send(answer: Answer, counted = answer.status): void {
+    const { status, body, contentType = 'application/json', headers = [], trailers } = answer;
     const { response } = this;
     this.end();
     for (const [name, value] of headers) response.appendHeader(name, value);
     if (body.length > 0) response.setHeader('content-type', contentType);
-    if (status !== 204) response.setHeader('content-length', Buffer.byteLength(body));
+    if (trailers !== undefined) response.addTrailers(trailers);
+    else if (status !== 204) response.setHeader('content-length', Buffer.byteLength(body));
     response.writeHead(status);
     response.end(body);
-    this.options.metrics.answered(status);
+    this.options.metrics.answered(counted);
   }
 
   /** The response is over: sent, or its connection is gone. */
@@ -117,7 +124,7 @@ export class Exchange {
     let left = this.options.settings.maxBodyBytes;
     request.on('data', (piece: Buffer) => {
       left -= piece.length;
-      if (left < 0) request.socket.destroy();
+      if (left < 0) abandon(request);
     });
     request.resume();
   }

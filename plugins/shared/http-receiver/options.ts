@@ -75,7 +75,11 @@ export function checkReceiver(options: ReceiverValues): OptionProblem[] {
   return problems;
 }
 
-export function receiverSettings(options: ReceiverValues): ReceiverSettings {
+/** The settings that the options say. `http2`: it is spoken too. */
+export function receiverSettings(
+  options: ReceiverValues,
+  { http2 = false }: { http2?: boolean } = {},
+): ReceiverSettings {
   const { http_user: name, http_passwd: password } = options;
   const idleTimeoutMs = options['http_server.idle_timeout'] * 1000;
   return {
@@ -84,6 +88,7 @@ export function receiverSettings(options: ReceiverValues): ReceiverSettings {
     backlog: options['net.backlog'],
     sharePort: options['net.share_port'],
     keepAlive: options['net.keepalive'],
+    http2,
     acceptTimeoutMs: options['net.accept_timeout'] * 1000,
     requestTimeoutMs: options.request_timeout * 1000,
     idleTimeoutMs,

@@ -1,6 +1,7 @@
 /** What a plugin says over the receiver: which requests it takes, what their bodies hold, and how it answers. */
 import type { IncomingMessage } from 'node:http';
 import type { Batch } from '../../../src/plugin.ts';
+import type { BodyLimits, Room } from './body.ts';
 import type { Exchange } from './exchange.ts';
 import type { Refusal } from './refusal.ts';
 
@@ -13,10 +14,19 @@ export interface Answer {
   contentType?: string;
   /** Further headers; a name may come several times. */
   headers?: readonly (readonly [string, string])[];
+  /** What comes behind the body; by HTTP/2 only. */
+  trailers?: Readonly<Record<string, string>>;
 }
 
-/** Takes a whole body in: batches by their tags. Throws {@link Refusal}; then nothing of the body is used. */
-export type TakeBody = (body: Buffer) => ReadonlyMap<string, Batch>;
+/**
+ * Takes a whole body in: batches by their tags. Throws {@link Refusal}; then nothing of the body is used. What it takes besides the body's
+ * memory it asks the room for.
+ */
+export type TakeBody = (
+  body: Buffer,
+  room: Room,
+  limits: BodyLimits,
+) => ReadonlyMap<string, Batch> | Promise<ReadonlyMap<string, Batch>>;
 
 export interface Protocol {
   /** Answers a request that needs no credentials, a health check; false when it is none. */

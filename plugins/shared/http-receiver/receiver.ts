@@ -9,7 +9,9 @@ import type { Duplex } from 'node:stream';
 import { hasBasic, hasBearer, listenFailure, Receipt } from '../../../src/plugin.ts';
 import type { Batch, Emit, Input, InputContext, ListenerTls } from '../../../src/plugin.ts';
 import { admitBody, readBody, Room } from './body.ts';
+import { streamOf } from './either-http.ts';
 import { Exchange } from './exchange.ts';
+import type { Http2Front } from './http2.ts';
 import type { Protocol } from './protocol.ts';
 import { Refusal } from './refusal.ts';
 import { RequestMetrics } from './request-metrics.ts';
@@ -29,6 +31,7 @@ export class HttpReceiver implements Input {
   private readonly metrics: RequestMetrics;
   private readonly exchanges = new Set<Exchange>();
   private server: Server | undefined;
+  private http2: Http2Front | undefined;
   private emit: Emit | undefined;
 
   constructor(
@@ -54,6 +57,17 @@ export class HttpReceiver implements Input {
     server.on('request', (request, response) => void this.handle(request, response, false));
     server.on('checkContinue', (request, response) => void this.handle(request, response, true));
     server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.answerBroken(error, socket));
+    if (settings.http2) {
+      const { Http2Front: Front } = await import('./http2.ts');
+      this.http2 = new Front(server, {
+        encrypted: tls !== undefined,
+        acceptTimeoutMs: settings.acceptTimeoutMs,
+        idleTimeoutMs: settings.idleTimeoutMs,
+        maxHeaderBytes: MAX_HEADER_BYTES,
+        failed: () => this.metrics.connectionFailed(),
+        handle: (request, response, expectsContinue) => void this.handle(request, response, expectsContinue),
+      });
+    }
     const { host, port, backlog, sharePort } = settings;
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error) => {
@@ -75,6 +89,7 @@ export class HttpReceiver implements Input {
   stop(): void {
     this.emit = undefined;
     this.server?.close();
+    this.http2?.stop();
     for (const exchange of this.exchanges) {
       exchange.isLast();
       if (exchange.state === 'reading') exchange.refuse(new Refusal(503, 'The agent is stopping.'));
@@ -99,6 +114,7 @@ export class HttpReceiver implements Input {
       clearTimeout(timer);
     }
     server.closeAllConnections();
+    this.http2?.close();
   }
 
   private async createServer(): Promise<Server> {
@@ -114,7 +130,12 @@ export class HttpReceiver implements Input {
     const { tls } = this;
     if (tls === undefined) return createServer(options);
     const { createServer: createTlsServer } = await import('node:https');
-    const server = createTlsServer({ ...options, ...tls.options, handshakeTimeout: acceptTimeoutMs });
+    const server = createTlsServer({
+      ...options,
+      ...tls.options,
+      handshakeTimeout: acceptTimeoutMs,
+      ALPNProtocols: this.settings.http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
+    });
     // Before the server's own listener, which takes the certificate for this connection.
     server.prependListener('connection', () => {
       try {
@@ -145,6 +166,12 @@ export class HttpReceiver implements Input {
       exchange.closed();
     });
     const room = new Room((bytes) => this.context.reserve(bytes));
+    if (streamOf(request) !== undefined) {
+      // The server of HTTP/1.1 sees to that itself.
+      exchange.after(this.settings.requestTimeoutMs, () =>
+        exchange.refuse(new Refusal(408, 'The request did not come in time.')),
+      );
+    }
     try {
       await this.take(exchange, room);
     } catch (error) {
@@ -173,7 +200,9 @@ export class HttpReceiver implements Input {
     const body = await readBody(request, room, limits, exchange.answered);
     // A stop may have answered since the last byte.
     if (exchange.state !== 'reading') return;
-    this.deliver(exchange, takeBody(body));
+    const batches = await takeBody(body, room, limits);
+    if (exchange.state !== 'reading') return;
+    this.deliver(exchange, batches);
   }
 
   private deliver(exchange: Exchange, byTag: ReadonlyMap<string, Batch>): void {

@@ -7,6 +7,8 @@ export interface ReceiverSettings {
   backlog: number;
   sharePort: boolean;
   keepAlive: boolean;
+  /** HTTP/2 is spoken too. */
+  http2: boolean;
   /** For the TLS handshake, and for the head of a request. Milliseconds. */
   acceptTimeoutMs: number;
   /** For a whole request. Milliseconds. */

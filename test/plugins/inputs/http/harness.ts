@@ -1,4 +1,4 @@
-/** A listening http input, what the pipeline would get of it, and clients that say exactly what they send. */
+/** A listening input that takes requests, what the pipeline would get of it, and clients that say exactly what they send. */
 import { request as httpRequest } from 'node:http';
 import type { IncomingHttpHeaders, RequestOptions } from 'node:http';
 import { connect } from 'node:net';
@@ -32,13 +32,19 @@ export interface OpenOptions {
   hold?: boolean;
   /** Bytes that can be reserved. */
   room?: number;
+  /** Makes the input from options as written; default: http. */
+  create?: (written: Record<string, string | string[]>, context: InputContext) => Input | Promise<Input>;
 }
+
+const createHttp: NonNullable<OpenOptions['create']> = (written, context) =>
+  http.create(optionsOf(http.options, written), context);
 
 /** Starts an input; it is stopped and closed at the end of the test. */
 export async function open({
   options = {},
   hold = false,
   room = Infinity,
+  create = createHttp,
 }: OpenOptions = {}): Promise<Opened> {
   let used = 0;
   const context: TestInputContext & InputContext = {
@@ -66,7 +72,7 @@ export async function open({
     changed = Promise.withResolvers<void>();
     return pending;
   };
-  const input = await http.create(optionsOf(http.options, { port: '0', ...options }), context);
+  const input = await create({ port: '0', ...options }, context);
   onTestFinished(async () => {
     await input.stop();
     await input.close?.();
