@@ -13,7 +13,8 @@ import { collectedLogs } from './support/collected.ts';
 import { appendRecords, Found, recordsPipeline } from './support/records.ts';
 import { freePort } from './support/server.ts';
 
-const PIPELINES = join(import.meta.dirname, '../../pipelines');
+const SENDER = join(import.meta.dirname, '../../pipelines/opentelemetry.yaml');
+const RECEIVER = join(import.meta.dirname, '../../pipelines/opentelemetry-receiver.yaml');
 const TOTAL = 100_000;
 const DELIVERED = 'tailrace_output_delivered_records_total';
 /** One server for each test that counts what is in its file. */
@@ -90,7 +91,7 @@ describe('records', () => {
       const total = 5000;
       appendRecords(rig.path('app.log'), 0, total);
       const agent = await rig.start({
-        config: join(PIPELINES, 'opentelemetry.yaml'),
+        config: SENDER,
         env: { OTLP_DEMO_LOG: rig.path('app.log'), OTLP_PORT: String(collector.http) },
       });
       await settled(agent, total);
@@ -179,7 +180,6 @@ test('two agents in a row keep all of it: in by HTTP, between them gRPC, out to 
 }) => {
   await fresh(async (collector) => {
     const [first, second] = [await freePort(), await freePort()];
-    const config = join(PIPELINES, 'opentelemetry-receiver.yaml');
     // The sample sends by gRPC: to the second agent, and to the Collector.
     const agents = await Promise.all(
       [
@@ -187,7 +187,7 @@ test('two agents in a row keep all of it: in by HTTP, between them gRPC, out to 
         [second, collector.grpc],
       ].map(([listen, to], index) =>
         rig.start({
-          config,
+          config: RECEIVER,
           state: `state-${index}`,
           env: { OTLP_LISTEN_PORT: String(listen), OTLP_PORT: String(to) },
         }),
