@@ -52,7 +52,6 @@ interface BodyKey {
   path: readonly PathStep[];
 }
 
-const EMPTY: ReadonlyRecord = {};
 const NANOS = 1_000_000_000n;
 const TRACE_ID = /^[0-9a-fA-F]{32}$/;
 const SPAN_ID = /^[0-9a-fA-F]{16}$/;
@@ -90,41 +89,30 @@ export class Mapping {
   }
 
   recordOf(event: Event): OutgoingRecord {
-    const { metadata = EMPTY } = event;
-    const record = event.record as ReadonlyRecord;
-    const otlp = this.otlpOf(event.metadata);
+    const { metadata } = event;
+    const otlp = this.otlpOf(metadata);
     const { read } = this;
-    const field = <T extends ReadonlyValue>(
-      key: string,
-      [inMetadata, inRecord]: readonly Accessor[],
-      is: (value: ReadonlyValue | undefined) => value is T,
-    ): T | undefined => {
-      const said = otlp === undefined ? undefined : own(otlp, key);
-      if (is(said)) return said;
-      const besides = inMetadata?.(metadata);
-      if (is(besides)) return besides;
-      const written = inRecord?.(record);
-      return is(written) ? written : undefined;
-    };
     const attributes: OtlpMap[] = [];
-    const besides = this.attributesOf(metadata, otlp);
+    const besides = metadata === undefined ? undefined : this.attributesOf(metadata, otlp);
     if (besides !== undefined) attributes.push(besides);
     const body = this.bodyOf(event.record, otlp, attributes);
-    const set = field('attributes', read.attributes, isRecord);
+    const set = field(event, otlp, 'attributes', read.attributes, isRecord);
     if (set !== undefined) attributes.push(set);
-    const observedTime = BigInt(field('observed_timestamp', read.observedTimestamp, isTime) ?? 0);
-    const written = field('timestamp', read.timestamp, isTime);
+    const observedTime = BigInt(
+      field(event, otlp, 'observed_timestamp', read.observedTimestamp, isTime) ?? 0,
+    );
+    const written = field(event, otlp, 'timestamp', read.timestamp, isTime);
     return {
       time: written === undefined ? timeOf(event, otlp, observedTime) : BigInt(written),
       observedTime,
-      severityNumber: field('severity_number', read.severityNumber, isSeverity) ?? 0,
-      severityText: field('severity_text', read.severityText, isText) ?? '',
+      severityNumber: field(event, otlp, 'severity_number', read.severityNumber, isSeverity) ?? 0,
+      severityText: field(event, otlp, 'severity_text', read.severityText, isText) ?? '',
       body,
       attributes,
       droppedAttributesCount: (otlp && numberOf(otlp, 'dropped_attributes_count')) ?? 0,
-      flags: field('trace_flags', read.traceFlags, isCount) ?? 0,
-      traceId: field('trace_id', read.traceId, isTraceId) ?? '',
-      spanId: field('span_id', read.spanId, isSpanId) ?? '',
+      flags: field(event, otlp, 'trace_flags', read.traceFlags, isCount) ?? 0,
+      traceId: field(event, otlp, 'trace_id', read.traceId, isTraceId) ?? '',
+      spanId: field(event, otlp, 'span_id', read.spanId, isSpanId) ?? '',
       eventName: (otlp && textOf(otlp, 'event_name')) ?? '',
     };
   }
@@ -153,6 +141,24 @@ export class Mapping {
     }
     return some;
   }
+}
+
+/** A field: what an OTLP input said, else what the metadata holds, else what the record holds; undefined where none of it is right. */
+function field<T extends ReadonlyValue>(
+  { record, metadata }: Event,
+  otlp: ReadonlyRecord | undefined,
+  key: string,
+  [inMetadata, inRecord]: readonly Accessor[],
+  is: (value: ReadonlyValue | undefined) => value is T,
+): T | undefined {
+  if (metadata !== undefined) {
+    const said = otlp === undefined ? undefined : own(otlp, key);
+    if (is(said)) return said;
+    const besides = inMetadata?.(metadata);
+    if (is(besides)) return besides;
+  }
+  const written = inRecord?.(record as ReadonlyRecord);
+  return is(written) ? written : undefined;
 }
 
 function bodyKey(text: string): BodyKey {

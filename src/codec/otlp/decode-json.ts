@@ -15,13 +15,15 @@ import { RecordFields, setCount, setText } from './record-fields.ts';
 /** A value brings `{"kvlistValue":{"values":[{"value":` along: brackets that may be open where the values are as deep as they may be. */
 const MAX_BRACKETS = 5 * MAX_VALUE_DEPTH + 20;
 const UINT64 = 2n ** 64n;
+/** A number, not a text, that a double may not hold. 64-bit integers are texts in nearly all requests, and reading them exactly is dear. */
+const WIDE_NUMBER = /[:,[]\s*-?(?:\d{16}|[\d.]+[eE]\+?\d{3})/;
 
 /** Reads a request. Throws {@link OtlpError}: then what was taken of it is not to be used. */
 export function decodeJsonLogs(text: string, take: TakeRecord): void {
   if (nestsDeeper(text, MAX_BRACKETS)) throw new OtlpError(`nests deeper than ${MAX_VALUE_DEPTH} values`);
   let request: Value;
   try {
-    request = parseExact(text);
+    request = WIDE_NUMBER.test(text) ? parseExact(text) : (JSON.parse(text) as Value);
   } catch {
     throw new OtlpError('is no valid JSON');
   }
