@@ -8,6 +8,7 @@ import type { Arrivals } from './arrivals.ts';
 import type { Batch } from './batch.ts';
 import { chunkBytes } from './byte-pool.ts';
 import { parseExact } from './json.ts';
+import { metadataCost } from './metadata-cost.ts';
 import type { LogRecord, ReadonlyRecord } from './record.ts';
 import type { Source } from './source.ts';
 
@@ -91,7 +92,8 @@ export class Chunk {
     this.arrivedAt = parts.arrivedAt;
     this.length = parts.columns.seconds.length;
     const columnBytes = this.columnMemory?.length ?? this.length * COLUMN_BYTES;
-    this.cost = this.memory.length + columnBytes + CHUNK_OVERHEAD;
+    const metadataBytes = this.metadata === undefined ? 0 : metadataCost(this.metadata);
+    this.cost = this.memory.length + columnBytes + metadataBytes + CHUNK_OVERHEAD;
   }
 
   /** Bytes of the records from index `from` to `to`. */
