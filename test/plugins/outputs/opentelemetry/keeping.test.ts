@@ -146,17 +146,17 @@ const request = fc
   .map((resourceLogs) => ({ resourceLogs }));
 
 /** Members of maps have no order, and JavaScript puts keys that look like numbers in front. */
-function unordered(value: unknown): unknown {
-  if (Array.isArray(value)) {
-    const items = value.map(unordered);
+function unordered(json: unknown): unknown {
+  if (Array.isArray(json)) {
+    const items = json.map(unordered);
     return items.every(isMember) ? items.toSorted((a, b) => (a.key < b.key ? -1 : 1)) : items;
   }
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, unordered(inner)]));
+  if (typeof json !== 'object' || json === null) return json;
+  return Object.fromEntries(Object.entries(json).map(([name, inner]) => [name, unordered(inner)]));
 }
 
-function isMember(value: unknown): value is { key: string } {
-  return typeof value === 'object' && value !== null && 'key' in value;
+function isMember(json: unknown): json is { key: string } {
+  return typeof json === 'object' && json !== null && 'key' in json;
 }
 
 it('keeps requests as they are', () => {
