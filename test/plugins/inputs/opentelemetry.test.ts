@@ -335,6 +335,15 @@ describe('gRPC', () => {
     expect(collector.records).toEqual([{ log: 'tls' }, { log: 'old' }]);
   });
 
+  it('takes large messages, by both protocols', async () => {
+    const { port, collector } = await open();
+    const body = request({ body: 'x'.repeat(3_000_000) });
+    expect((await send(port, { type: PROTOBUF, body })).status).toBe(201);
+    expect(status(await call(session(port), frame(body)))[0]).toBe('0');
+    for (const { record: got } of collector.events)
+      expect((got as { log: string }).log).toHaveLength(3_000_000);
+  });
+
   it('takes compressed messages, within the limit', async () => {
     const { port, collector, reserved } = await open({ options: { buffer_max_size: '10k' } });
     const to = session(port);
