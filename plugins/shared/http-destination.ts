@@ -1,5 +1,14 @@
 /** What the outputs that speak HTTP share: the options of their destination, and the client made of them. */
-import { integer, loadHttpClient, netOptions, string, time, tlsOptions } from '../../src/plugin.ts';
+import {
+  boolean,
+  integer,
+  loadHttpClient,
+  netOptions,
+  path,
+  string,
+  time,
+  tlsOptions,
+} from '../../src/plugin.ts';
 import type {
   HttpClient,
   HttpClientOptions,
@@ -27,6 +36,16 @@ export const httpConnectionOptions = {
     .default('0s')
     .describe('Time between two pieces of an answer; 0: net.io_timeout.'),
   ...tlsOptions,
+  'tls.proxy.verify': boolean()
+    .default(true)
+    .describe('Verifies the certificate of a proxy that is reached by TLS (`https://`).'),
+  'tls.proxy.verify_hostname': boolean()
+    .default(true)
+    .describe('Checks that the certificate is for the host name of the proxy.'),
+  'tls.proxy.ca_file': path().optional().describe("Authorities of the proxy's certificate, PEM."),
+  'tls.proxy.ca_path': path()
+    .optional()
+    .describe("Directory of authorities of the proxy's certificate, PEM."),
   ...netOptions,
 };
 
@@ -43,6 +62,14 @@ export function checkHttpDestination(options: Values): OptionProblem[] {
   const problems: OptionProblem[] = [];
   if (options.proxy !== undefined && !isHttpUrl(options.proxy)) {
     problems.push({ key: 'proxy', message: 'is not the URL of a proxy: write http://host:port' });
+  }
+  for (const key of ['tls.proxy.verify', 'tls.proxy.verify_hostname'] as const) {
+    if (!options[key])
+      problems.push({
+        key,
+        message: 'is off: whoever is on the way to the proxy can be it; set tls.proxy.ca_file instead',
+        level: 'warning',
+      });
   }
   return [...problems, ...checkDestination(options)];
 }
@@ -71,6 +98,13 @@ export function httpClientOptions(options: Values): HttpClientOptions {
     port: options.port ?? (options.tls ? 443 : 80),
     tls: tlsSettings(options),
     proxy: options.proxy,
+    proxyTls: {
+      keyPrefix: 'tls.proxy.',
+      verify: options['tls.proxy.verify'],
+      verifyHostname: options['tls.proxy.verify_hostname'],
+      caFile: options['tls.proxy.ca_file'],
+      caPath: options['tls.proxy.ca_path'],
+    },
     ignoreProxyEnvironment: options['net.proxy_env_ignore'],
     connectTimeoutMs: options['net.connect_timeout'] * 1000,
     responseTimeoutMs: options['http.response_timeout'] * 1000,

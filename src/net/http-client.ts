@@ -25,6 +25,8 @@ export interface HttpClientOptions {
   tls?: TlsSettings | undefined;
   /** URL of a proxy; may hold user and password. Undefined: by the environment. */
   proxy?: string | undefined;
+  /** For a proxy that is reached by TLS; undefined: it is verified by the system's authorities. */
+  proxyTls?: TlsSettings | undefined;
   /** HTTP_PROXY and its kind are not looked at. */
   ignoreProxyEnvironment?: boolean;
   /** Milliseconds until a connection must stand, TLS included; 0: no limit. */
@@ -79,6 +81,7 @@ export class HttpClient {
   private readonly options: HttpClientOptions;
   private readonly proxy: string | undefined;
   private readonly tls: TlsMaterial | undefined;
+  private readonly proxyTls: TlsMaterial | undefined;
   private dispatcher: Dispatcher;
   private readonly retired = new Set<Promise<void>>();
 
@@ -95,6 +98,8 @@ export class HttpClient {
       options.proxy ??
       (options.ignoreProxyEnvironment === true ? undefined : proxyFromEnvironment(url, process.env));
     this.tls = tls === undefined ? undefined : new TlsMaterial(tls);
+    const { proxyTls = { verify: true, verifyHostname: true } } = options;
+    this.proxyTls = this.proxy?.startsWith('https:') === true ? new TlsMaterial(proxyTls) : undefined;
     this.dispatcher = this.connectAnew();
   }
 
@@ -169,10 +174,9 @@ export class HttpClient {
 
   /** Takes changed certificates for the connections from now on. */
   private refresh(): void {
-    if (this.tls === undefined) return;
-    let changed: boolean;
+    let changed = false;
     try {
-      changed = this.tls.refresh();
+      for (const material of [this.tls, this.proxyTls]) if (material?.refresh() === true) changed = true;
     } catch (error) {
       throw new RetryableError((error as Error).message, { cause: error });
     }
@@ -211,7 +215,11 @@ export class HttpClient {
       ...pool,
       uri: this.proxy,
       requestTls: connect,
-      proxyTls: { allowH2: false, timeout: options.connectTimeoutMs },
+      proxyTls: {
+        allowH2: false,
+        timeout: options.connectTimeoutMs,
+        ...this.proxyTls?.options,
+      } as buildConnector.BuildOptions,
     });
   }
 }

@@ -8,6 +8,8 @@ import { readCertificateDirectory, readCertificates, readTlsFile, stampOf } from
 
 /** The `tls.*` options by their keys, as the façade's `tlsOptions` declares them; secrets as plain text. */
 export interface TlsSettings {
+  /** What the keys begin with, for messages; default `tls.`. */
+  keyPrefix?: 'tls.' | 'tls.proxy.';
   /** Checks the certificate chain. */
   verify: boolean;
   /** Checks the host name. */
@@ -72,8 +74,9 @@ export class TlsMaterial {
 
   private context(): ReturnType<typeof createSecureContext> {
     const { caFile, caPath, crtFile, keyFile, keyPasswd, minVersion, maxVersion, ciphers } = this.settings;
+    const { keyPrefix = 'tls.' } = this.settings;
     const ca: (string | Buffer)[] = [];
-    if (caFile !== undefined) ca.push(readCertificates('tls.ca_file', caFile));
+    if (caFile !== undefined) ca.push(readCertificates(`${keyPrefix}ca_file`, caFile));
     if (caPath !== undefined) ca.push(...readCertificateDirectory(caPath));
     const options: SecureContextOptions = {
       ca: ca.length > 0 ? ca : trusted(),

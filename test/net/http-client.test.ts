@@ -356,6 +356,25 @@ describe('HttpClient', () => {
       expect(requests).toHaveLength(1);
     });
 
+    it('reaches the proxy by TLS, and verifies it by itself', async () => {
+      const { port, requests } = await server();
+      const behind = await server(undefined, { tls: { certificate: 'server' } });
+      const proxy = await startProxy(undefined, 'server');
+      cleanUps.push(() => proxy.close());
+      const through = { proxy: `https://localhost:${proxy.port}`, ignoreProxyEnvironment: true };
+      await expect(post(await client({ port, ...through }))).rejects.toThrow(/unknown authority/);
+      const off = { verify: false, verifyHostname: false };
+      expect((await post(await client({ port, ...through, proxyTls: off }))).status).toBe(200);
+      expect((await post(await client({ port, ...through, proxyTls: VERIFY }))).status).toBe(200);
+      expect([proxy.requests.length, requests.length]).toEqual([2, 0]);
+      const tunnelled = await client({ port: behind.port, ...through, tls: VERIFY, proxyTls: VERIFY });
+      expect((await post(tunnelled)).status).toBe(200);
+      expect([proxy.tunnels, behind.requests.length]).toEqual([[`127.0.0.1:${behind.port}`], 1]);
+      await expect(
+        client({ port, ...through, proxyTls: { ...VERIFY, keyPrefix: 'tls.proxy.', caFile: '/none' } }),
+      ).rejects.toThrow(/tls\.proxy\.ca_file/);
+    });
+
     it('says what the proxy wants', async () => {
       const { port } = await server(undefined, { tls: { certificate: 'server' } });
       const proxy = await startProxy('user:password');

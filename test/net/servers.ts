@@ -74,12 +74,15 @@ export interface TestProxy extends TestServer {
   tunnels: string[];
 }
 
-/** A proxy: CONNECT opens a tunnel, everything else is answered with 200. `password` is what it wants as basic credentials. */
-export async function startProxy(password?: string): Promise<TestProxy> {
+/**
+ * A proxy: CONNECT opens a tunnel, everything else is answered with 200. `password` is what it wants as basic credentials; `tls` a
+ * certificate that it is reached with.
+ */
+export async function startProxy(password?: string, tls?: string): Promise<TestProxy> {
   const tunnels: string[] = [];
   const requests: Received[] = [];
   const wanted = password === undefined ? undefined : `Basic ${Buffer.from(password).toString('base64')}`;
-  const server = createServer((request, response) => {
+  const listener: RequestListener = (request, response) => {
     const pieces: Buffer[] = [];
     request.on('data', (piece: Buffer) => pieces.push(piece));
     request.on('end', () => {
@@ -88,8 +91,15 @@ export async function startProxy(password?: string): Promise<TestProxy> {
       response.statusCode = wanted !== undefined && headers['proxy-authorization'] !== wanted ? 407 : 200;
       response.end();
     });
-  });
-  server.on('connect', (request, socket: Socket) => {
+  };
+  const server =
+    tls === undefined
+      ? createServer(listener)
+      : createTlsServer(
+          { cert: readFileSync(tlsFile(`${tls}.pem`)), key: readFileSync(tlsFile(`${tls}.key`)) },
+          listener,
+        );
+  server.on('connect', (request: IncomingMessage, socket: Socket) => {
     tunnels.push(request.url ?? '');
     if (wanted !== undefined && request.headers['proxy-authorization'] !== wanted) {
       socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n');
