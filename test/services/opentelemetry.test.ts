@@ -2,12 +2,12 @@
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished } from 'vitest';
-import { startServer } from '../net/servers.ts';
+import { startServer, tlsFile } from '../net/servers.ts';
 import type { Answer, TestServer } from '../net/servers.ts';
 import { test } from '../support/e2e.ts';
 import type { Rig } from '../support/e2e.ts';
 import type { AgentProcess } from '../support/agent.ts';
-import { startCollector } from './servers/otelcol.ts';
+import { COLLECTOR_CONFIG, startCollector } from './servers/otelcol.ts';
 import type { Collector } from './servers/otelcol.ts';
 import { collectedLogs } from './support/collected.ts';
 import { appendRecords, Found, recordsPipeline } from './support/records.ts';
@@ -397,6 +397,47 @@ describe('faults', () => {
     await agent.stop();
   });
 
+  const encrypted = (certificate: string): string => {
+    const files = `{ cert_file: ${tlsFile(`${certificate}.pem`)}, key_file: ${tlsFile(`${certificate}.key`)} }`;
+    return COLLECTOR_CONFIG.replace(/127\.0\.0\.1:(GRPC|HTTP)\b/g, `127.0.0.1:$1, tls: ${files}`);
+  };
+
+  test('an expired certificate, by HTTP and gRPC; a good one is taken', async ({ rig }) => {
+    for (const [port, lines] of [
+      ['http', []],
+      ['grpc', ['grpc: on']],
+    ] as const) {
+      const expired = await startCollector({ config: encrypted('expired') });
+      const state = `state-${port}`;
+      appendRecords(rig.path(`${port}.log`), 0, 100);
+      const configure = (to: number, authority: string): void =>
+        rig.configure(
+          pipeline(rig, to, ['tls: on', `tls.ca_file: ${tlsFile(authority)}`, ...lines]).replace(
+            'app.log',
+            `${port}.log`,
+          ),
+        );
+      try {
+        configure(expired[port], 'expired.pem');
+        const agent = await rig.start({ state });
+        expect(await errorOf(agent)).toMatch(/https:\/\/127\.0\.0\.1:\d+: its certificate has expired/);
+        await expectKept(agent);
+        const good = await startCollector({ config: encrypted('server') });
+        try {
+          configure(good[port], 'ca.pem');
+          await agent.reload();
+          await settled(agent, 100);
+          expectAll(good.file, 100, { once: true });
+          await agent.stop();
+        } finally {
+          await good.close();
+        }
+      } finally {
+        await expired.close();
+      }
+    }
+  });
+
   test('a service of gRPC that is not there', async ({ rig }) => {
     const agent = await failing(rig, collector.grpc, ['grpc: on', 'grpc_logs_uri: /wrong.Service/Export']);
     expect(await errorOf(agent)).toMatch(/\/wrong\.Service\/Export answered UNIMPLEMENTED.*check host, port/);
@@ -407,7 +448,7 @@ describe('faults', () => {
     const sink = await startSink();
     const port = await freePort();
     rig.configure(receiverPipeline(rig, port, sink.port, ['token: right']));
-    await rig.start();
+    const receiver = await rig.start();
     appendRecords(rig.path('app.log'), 0, 100);
     const sender = rig.path('sender.yaml');
     for (const lines of [
@@ -426,5 +467,8 @@ describe('faults', () => {
       await settled(agent, 100);
       await agent.stop();
     }
+    const refused = (await receiver.scrape()).sum('tailrace_input_requests_total', { code: '401' });
+    // One probing request after the other, with back-off.
+    expect(refused).toBeLessThan(40);
   });
 });
