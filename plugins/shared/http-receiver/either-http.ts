@@ -2,7 +2,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { Http2ServerRequest, ServerHttp2Stream } from 'node:http2';
 
-/** NGHTTP2_CANCEL: the module that names it is loaded only by who speaks HTTP/2. */
+/** NGHTTP2_NO_ERROR, for a request that is answered, and NGHTTP2_CANCEL: their module is loaded only by who speaks HTTP/2. */
+const NO_ERROR = 0;
 const CANCEL = 8;
 
 /** The stream of a request that came by HTTP/2. */
@@ -15,6 +16,12 @@ export function abandon(request: IncomingMessage): void {
   const stream = streamOf(request);
   if (stream === undefined) request.socket.destroy();
   else stream.close(CANCEL);
+}
+
+/** Ends a request that is answered and whose body does not go on; by HTTP/1.1 the connection's own time-out does. */
+export function endWhenIdle(request: IncomingMessage, milliseconds: number): void {
+  const stream = streamOf(request);
+  stream?.setTimeout(milliseconds, () => stream.close(NO_ERROR));
 }
 
 /** Calls `act` when a request gets no data for so long; what it returns ends that. */

@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { InputContext } from '../../../src/plugin.ts';
-import { abandon, streamOf } from './either-http.ts';
+import { abandon, endWhenIdle, streamOf } from './either-http.ts';
 import type { Answer, Protocol } from './protocol.ts';
 import type { Refusal } from './refusal.ts';
 import type { RequestMetrics } from './request-metrics.ts';
@@ -16,7 +16,7 @@ const RETRY_AFTER = '1';
 export interface ExchangeOptions {
   /** The client waits for a word before it sends the body. */
   expectsContinue: boolean;
-  settings: Pick<ReceiverSettings, 'keepAlive' | 'maxBodyBytes'>;
+  settings: Pick<ReceiverSettings, 'keepAlive' | 'maxBodyBytes' | 'bodyIdleMs'>;
   protocol: Protocol;
   metrics: RequestMetrics;
   log: InputContext['log'];
@@ -121,6 +121,7 @@ export class Exchange {
   /** Reads over the rest of a body, so that its sender comes to read the answer: a reset would destroy that. */
   private discardBody(): void {
     const { request } = this;
+    endWhenIdle(request, this.options.settings.bodyIdleMs);
     let left = this.options.settings.maxBodyBytes;
     request.on('data', (piece: Buffer) => {
       left -= piece.length;

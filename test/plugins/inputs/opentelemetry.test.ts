@@ -418,22 +418,28 @@ describe('gRPC', () => {
     expect(collector.events).toHaveLength(1);
   });
 
-  it('waits for a body only so long', async () => {
-    const { port, answered } = await open({ options: { 'net.io_timeout': '50ms' } });
-    const to = session(port);
-    const slow = to.request({ ':method': 'POST', ':path': LOGS, 'content-type': 'application/grpc' });
-    slow.on('error', () => {});
-    slow.write(Buffer.alloc(3));
-    await expect.poll(() => answered(408)).toBe(1);
-    const { port: strict, answered: counted } = await open({ options: { request_timeout: '50ms' } });
-    const late = session(strict).request({
-      ':method': 'POST',
-      ':path': LOGS,
-      'content-type': 'application/grpc',
-    });
-    late.on('error', () => {});
-    late.write(Buffer.alloc(3));
-    await expect.poll(() => counted(408)).toBe(1);
+  it('waits for a body only so long, and ends the call with its answer', async () => {
+    for (const options of [
+      { 'net.io_timeout': '50ms' },
+      { request_timeout: '50ms', 'http_server.idle_timeout': '200ms' },
+    ]) {
+      const { port, answered } = await open({ options });
+      const slow = session(port).request({
+        ':method': 'POST',
+        ':path': LOGS,
+        'content-type': 'application/grpc',
+      });
+      slow.on('error', () => {});
+      let trailers: IncomingHttpHeaders = {};
+      slow.on('trailers', (got) => (trailers = got));
+      slow.write(Buffer.alloc(3));
+      slow.resume();
+      await new Promise((resolve) => {
+        slow.once('close', resolve);
+      });
+      expect(trailers['grpc-status']).toBe('4');
+      expect(answered(408)).toBe(1);
+    }
   });
 
   it('is off where that is said', async () => {
