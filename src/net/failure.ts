@@ -15,6 +15,7 @@ const BY_CODE: Readonly<Record<string, string>> = {
   UND_ERR_SOCKET: 'the connection was closed before an answer came',
   UND_ERR_PRX_CONN: 'the proxy closed the connection',
   HPE_INVALID_CONSTANT: 'the answer is not HTTP: is the port right, and does it want tls?',
+  ERR_HTTP2_ERROR: 'the answer is not HTTP/2: is the port right, and does it want tls?',
   ERR_SSL_WRONG_VERSION_NUMBER: 'it does not speak TLS: is the port right?',
   ERR_SSL_PACKET_LENGTH_TOO_LONG: 'it does not speak TLS: is the port right?',
   ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another host name: set tls.vhost to the right one',

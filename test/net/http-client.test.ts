@@ -81,6 +81,9 @@ describe('HttpClient', () => {
     }
     const old = await server();
     expect((await post(await client({ port: old.port, http2: 'offer' }))).status).toBe(200);
+    await expect(post(await client({ port: old.port, http2: 'only' }))).rejects.toThrow(
+      /the answer is not HTTP\/2: is the port right.*ERR_HTTP2_ERROR/,
+    );
   });
 
   it('sends a request and returns status, headers and text', async () => {
