@@ -20,7 +20,7 @@ const WIDE_NUMBER = /[:,[]\s*-?(?:\d{16}|[\d.]+[eE]\+?\d{3})/;
 
 /** Reads a request. Throws {@link OtlpError}: then what was taken of it is not to be used. */
 export function decodeJsonLogs(text: string, take: TakeRecord): void {
-  if (nestsDeeper(text, MAX_BRACKETS)) throw new OtlpError(`nests deeper than ${MAX_VALUE_DEPTH} values`);
+  if (nestsDeeper(text, MAX_BRACKETS)) throw tooDeep();
   let request: Value;
   try {
     request = WIDE_NUMBER.test(text) ? parseExact(text) : (JSON.parse(text) as Value);
@@ -91,7 +91,7 @@ function isMapValue(value: LogRecord): boolean {
 
 /** JSON text of an AnyValue; `null` for one that is not set. */
 function valueText(value: LogRecord, depth: number): string {
-  if (depth > MAX_VALUE_DEPTH) throw new OtlpError(`nests deeper than ${MAX_VALUE_DEPTH} values`);
+  if (depth > MAX_VALUE_DEPTH) throw tooDeep();
   for (const kind of Object.keys(value)) {
     const read = KINDS.get(kind);
     const inner = value[kind];
@@ -131,11 +131,15 @@ function isPlainMap(value: LogRecord): boolean {
 
 function plainText(map: LogRecord, depth: number): string {
   const texts = new MapText();
-  for (const key of Object.keys(map)) {
-    const member = map[key] as Value;
-    texts.set(key, isRecord(member) ? valueText(member, depth + 1) : JSON.stringify(member));
-  }
+  for (const key of Object.keys(map)) texts.set(key, memberText(map[key] as Value, depth + 1));
   return texts.toString();
+}
+
+function memberText(value: Value, depth: number): string {
+  if (isRecord(value)) return valueText(value, depth);
+  if (!Array.isArray(value)) return JSON.stringify(value);
+  if (depth > MAX_VALUE_DEPTH) throw tooDeep();
+  return `[${value.map((item) => memberText(item, depth + 1)).join(',')}]`;
 }
 
 function booleanText(value: Value, kind: string): string {
@@ -215,6 +219,10 @@ function listOf(map: LogRecord, key: string): LogRecord[] {
   if (!Array.isArray(value) || !value.every(isRecord))
     throw new OtlpError(`has a ${key} that is no list of objects`);
   return value;
+}
+
+function tooDeep(): OtlpError {
+  return new OtlpError(`nests deeper than ${MAX_VALUE_DEPTH} values`);
 }
 
 function wrong(key: string, value: ReadonlyValue): OtlpError {

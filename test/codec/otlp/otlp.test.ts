@@ -267,6 +267,8 @@ describe('bounds', () => {
         /nests deeper than 64/,
       );
     expect(() => read('['.repeat(1_000_000))).toThrow(/nests deeper/);
+    const bare = `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"a":${'['.repeat(100)}${']'.repeat(100)}}}]}]}]}`;
+    expect(() => read(bare)).toThrow(/nests deeper than 64/);
   });
 
   it('write integers beyond 64 bits as text', () => {
@@ -308,6 +310,41 @@ describe('OTLP/JSON', () => {
       body: '9007199254740993',
       fields: { trace_id: '5b8efff798038103d269b633813fc60c' },
     });
+  });
+
+  it('ends in records or an error of ours, whatever JSON it is', () => {
+    const names = fc.constantFrom(
+      'resourceLogs',
+      'scopeLogs',
+      'logRecords',
+      'body',
+      'attributes',
+      'kvlistValue',
+      'key',
+    );
+    const json = fc.letrec<{ any: unknown }>((tie) => ({
+      any: fc.oneof(
+        { depthSize: 'medium' },
+        fc.jsonValue({ maxDepth: 1 }),
+        fc.array(tie('any'), { maxLength: 3 }),
+        fc.dictionary(fc.oneof(names, fc.string()), tie('any'), { maxKeys: 4 }),
+      ),
+    })).any;
+    fc.assert(
+      fc.property(json, json, (any, other) => {
+        const request = {
+          resourceLogs: [{ scopeLogs: [{ logRecords: [{ body: any, attributes: other }] }] }],
+        };
+        for (const sent of [any, request]) {
+          try {
+            read(JSON.stringify(sent));
+          } catch (error) {
+            expect(error).toBeInstanceOf(OtlpError);
+          }
+        }
+      }),
+      { numRuns: 1000 },
+    );
   });
 
   it('takes what Fluent Bit takes: values that are missing, and maps that are not wrapped', () => {
