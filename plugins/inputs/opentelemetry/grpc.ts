@@ -53,7 +53,7 @@ export async function messageOf(
   if (body[0] === 0) return message;
   const plain = decompress(message, encoding, room, limits);
   if (plain === undefined)
-    throw new Refusal(501, 'This grpc-encoding is not taken: gzip, deflate and zstd are.');
+    throw new Refusal(501, 'This grpc-encoding is not taken: gzip, deflate, zstd and snappy are.');
   return plain;
 }
 

@@ -5,6 +5,7 @@
 import type { IncomingMessage } from 'node:http';
 import { constants, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
 import type { Transform } from 'node:stream';
+import { loadSnappy } from '../../../src/plugin.ts';
 import type { InputContext, Reservation } from '../../../src/plugin.ts';
 import { isCutOff, whenIdle } from './either-http.ts';
 import { Refusal } from './refusal.ts';
@@ -21,6 +22,11 @@ const DECOMPRESSORS: ReadonlyMap<string, () => Transform> = new Map<string, () =
   ['deflate', createInflate],
   ['zstd', () => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG } })],
 ]);
+
+/** A block that is decompressed as a whole. */
+const SNAPPY = 'snappy';
+/** Bytes of the length in front of a block. */
+const SNAPPY_LENGTH = 5;
 
 /** The room that one request has in the input's memory. */
 export class Room {
@@ -70,7 +76,17 @@ export function admitBody(request: IncomingMessage, room: Room, { maxBytes }: Bo
  * Reads an admitted body. Rejects with {@link Refusal}, status 0 when the sender went away, or when `signal` says that the request
  * is answered already: its stream does not say how it ends from then on.
  */
-export function readBody(
+export async function readBody(
+  request: IncomingMessage,
+  room: Room,
+  limits: BodyLimits,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  const body = await readPieces(request, room, limits, signal);
+  return encodingOf(request) === SNAPPY ? decompressBlock(body, room, limits) : body;
+}
+
+function readPieces(
   request: IncomingMessage,
   room: Room,
   limits: BodyLimits,
@@ -143,6 +159,29 @@ export function readBody(
   });
 }
 
+/** Room for what it says to be is taken first. */
+async function decompressBlock(
+  bytes: Buffer,
+  room: Room,
+  { maxBytes }: Pick<BodyLimits, 'maxBytes'>,
+): Promise<Buffer> {
+  const { decompressSnappy, SnappyError } = await loadSnappy();
+  let length = 0;
+  for (let at = 0; at < SNAPPY_LENGTH; at++) {
+    const byte = bytes[at] ?? 0;
+    length += (byte & 0x7f) * 2 ** (7 * at);
+    if (byte < 0x80) break;
+  }
+  if (length > maxBytes) throw tooLarge(maxBytes);
+  room.ensure(bytes.length + length);
+  try {
+    return decompressSnappy(bytes, maxBytes);
+  } catch (error) {
+    if (error instanceof SnappyError) throw notCompressed();
+    throw error;
+  }
+}
+
 function notCompressed(): Refusal {
   return new Refusal(
     400,
@@ -157,8 +196,9 @@ function tooLarge(maxBytes: number): Refusal {
 /** The body's encoding, known. Throws {@link Refusal}. */
 function encodingOf({ headers }: IncomingMessage): string {
   const encoding = (headers['content-encoding'] ?? '').trim().toLowerCase();
-  if (encoding === '' || encoding === 'identity' || DECOMPRESSORS.has(encoding)) return encoding;
-  throw new Refusal(415, 'This Content-Encoding is not taken: gzip, deflate and zstd are.');
+  if (encoding === '' || encoding === 'identity' || encoding === SNAPPY || DECOMPRESSORS.has(encoding))
+    return encoding;
+  throw new Refusal(415, 'This Content-Encoding is not taken: gzip, deflate, zstd and snappy are.');
 }
 
 /** Decompresses what lies in memory already, within the same limits. Rejects with {@link Refusal}; undefined: the encoding is not known. */
@@ -168,6 +208,7 @@ export function decompress(
   room: Room,
   { maxBytes }: BodyLimits,
 ): Promise<Buffer> | undefined {
+  if (encoding === SNAPPY) return decompressBlock(bytes, room, { maxBytes });
   const decompressor = DECOMPRESSORS.get(encoding)?.();
   if (decompressor === undefined) return undefined;
   return new Promise((resolve, reject) => {

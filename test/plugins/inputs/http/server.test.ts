@@ -8,6 +8,8 @@ import { deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import http from '../../../../plugins/inputs/http.ts';
+import { ByteSink } from '../../../../src/codec/bytes.ts';
+import { compressSnappy } from '../../../../src/codec/snappy.ts';
 import { optionsOf } from '../../../contract/support.ts';
 import { tlsFile } from '../../../net/servers.ts';
 import { inputContext } from '../collecting.ts';
@@ -149,6 +151,12 @@ describe('room', () => {
   });
 });
 
+function snappy(text: string): Buffer {
+  const sink = new ByteSink();
+  compressSnappy(Buffer.from(text), sink);
+  return Buffer.from(sink.bytes);
+}
+
 describe('compression', () => {
   const body = JSON.stringify([{ a: 'é'.repeat(10_000) }, { n: 1 }]);
 
@@ -157,6 +165,7 @@ describe('compression', () => {
     ['x-gzip', Buffer.concat([gzipSync(body.slice(0, 5000)), gzipSync(body.slice(5000))])],
     ['deflate', deflateSync(body)],
     ['zstd', zstdCompressSync(body)],
+    ['snappy', snappy(body)],
     ['identity', Buffer.from(body)],
   ])('%s is taken', async (encoding, bytes) => {
     const { port, collector } = await open();
@@ -175,6 +184,8 @@ describe('compression', () => {
     ['gzip', gzipSync(Buffer.alloc(50_000_000))],
     ['deflate', deflateSync(Buffer.alloc(50_000_000))],
     ['zstd', zstdCompressSync(Buffer.alloc(50_000_000))],
+    // What it says to be is believed before anything is allocated.
+    ['snappy', Buffer.from([0x80, 0xe1, 0xeb, 0x17, 0, 97])],
   ])('a bomb of %s is 413', async (encoding, bytes) => {
     const { port, reserved } = await open({ room: 10_000_000 });
     const got = await send(port, {
@@ -204,7 +215,10 @@ describe('compression', () => {
     expect(await status('zstd', Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x88, 0x01, 0x00, 0x00]))).toBe(
       400,
     );
-    expect(await status('snappy', Buffer.from(body))).toBe(415);
+    expect(await status('snappy', Buffer.from(body))).toBe(400);
+    expect(await status('snappy', snappy(body).subarray(0, -4))).toBe(400);
+    expect(await status('snappy', Buffer.alloc(0))).toBe(400);
+    expect(await status('br', Buffer.from(body))).toBe(415);
     expect(await status('gzip, gzip', Buffer.from(body))).toBe(415);
   });
 });
