@@ -12,7 +12,7 @@
 import { compileAccessor } from '../../../src/plugin.ts';
 import type { Accessor, ByteSink, ReadonlyRecord, Rejection, Slice } from '../../../src/plugin.ts';
 import { MAX_POSITION_LENGTH, sourcePart, writePosition } from './document-id.ts';
-import { DocumentWriter } from './document.ts';
+import { DocumentWriter, put } from './document.ts';
 import { withoutDots } from './dots.ts';
 import { compileIndexName } from './index-name.ts';
 import type { IndexName, IndexOptions } from './index-name.ts';
@@ -208,18 +208,15 @@ export class BulkBody {
     const { head } = this;
     sink.reserve(head.length + MAX_POSITION_LENGTH + ID_END.length);
     const { raw } = sink;
-    raw.set(head, sink.length);
-    let end = sink.length + head.length;
+    let end = put(head, raw, sink.length);
     if (source === '') {
-      raw.set(NO_ID_END, end);
-      sink.length = end + NO_ID_END.length;
+      sink.length = put(NO_ID_END, raw, end);
       return undefined;
     }
     const { base, columns } = slice.chunk;
     const start = columns.starts[slice.from + at] as number;
     end = writePosition(raw, end, base + start, (columns.stops[slice.from + at] as number) - start);
-    raw.set(ID_END, end);
-    sink.length = end + ID_END.length;
+    sink.length = put(ID_END, raw, end);
     return undefined;
   }
 
