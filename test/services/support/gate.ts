@@ -1,4 +1,4 @@
-/** A gate in front of a server that has neither credentials nor TLS of its own: it asks for them, and passes on what is let in. */
+/** A gate in front of a server that has neither credentials nor TLS of its own: it asks for them, passes on what is let in, and can keep the answers. */
 import { readFileSync } from 'node:fs';
 import { createServer, request as connect } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
@@ -10,6 +10,8 @@ import { tlsFile } from '../../net/servers.ts';
 interface GateOptions {
   /** The header that lets in; others are answered with 401. */
   authorization?: string;
+  /** Keeps what was answered. */
+  keep?: boolean;
   /** Name of a certificate of `test/net/tls`; without one it speaks no TLS. */
   certificate?: string;
 }
@@ -18,13 +20,16 @@ export class Gate {
   port = 0;
   /** Asked for so far. */
   requests = 0;
+  readonly answers: string[] = [];
   private readonly target: number;
   private readonly authorization: string | undefined;
+  private readonly keep: boolean;
   private readonly server: Server | TlsServer;
 
-  private constructor(target: number, { authorization, certificate }: GateOptions) {
+  private constructor(target: number, { authorization, certificate, keep = false }: GateOptions) {
     this.target = target;
     this.authorization = authorization;
+    this.keep = keep;
     const listener = (request: IncomingMessage, response: ServerResponse): void =>
       this.pass(request, response);
     this.server =
