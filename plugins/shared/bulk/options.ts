@@ -111,7 +111,7 @@ export type BulkOptionValues = OptionValues<typeof bulkOptions>;
 export const BULK_TARGET = ['host', 'port', 'hosts', 'path', 'index', 'logstash_prefix'];
 
 /** Share of a body that the records' own bytes take, about: the rest are action lines and times. */
-const RECORD_SHARE = 0.6;
+const RECORD_SHARE = 0.5;
 /** More records than this say too much in one answer. */
 const MAX_RECORDS = 20_000;
 const WORKERS = 2;
@@ -145,6 +145,14 @@ export function bulkOutputOptions(options: BulkOptionValues): BulkOutputOptions 
   return { ...options, id: options.generate_id ? 'origin' : (options.id ?? fallback) };
 }
 
+const CHOSEN =
+  'lets whoever writes the records choose the index: begin the name with fixed text where not all of them are trusted';
+
+/** The name begins with what comes from a record. */
+function isFieldFirst(name: string): boolean {
+  return /^\$(?!TAG)/.test(name);
+}
+
 export function checkBulk(options: BulkOptionValues): OptionProblem[] {
   const problems: OptionProblem[] = [
     ...checkHttpDestination(options),
@@ -165,6 +173,13 @@ export function checkBulk(options: BulkOptionValues): OptionProblem[] {
   });
   if (options.logstash_format) problem('logstash_prefix', indexProblem(options.logstash_prefix));
   else problem('index', indexProblem(options.index));
+  for (const [key, chosen] of [
+    ['index', !options.logstash_format && isFieldFirst(options.index)],
+    ['logstash_prefix', options.logstash_format && isFieldFirst(options.logstash_prefix)],
+    ['logstash_prefix_key', options.logstash_format && options.logstash_prefix_key !== undefined],
+  ] as const) {
+    if (chosen) problems.push({ key, level: 'warning', message: CHOSEN });
+  }
   if (options.path !== undefined && /[\s?#\u0000-\u001f\u007f-\uffff]/.test(options.path))
     problem('path', 'holds a character that the path of a URL cannot have: write it percent-encoded');
   if (/^(?:update|upsert)$/.test(options.write_operation) && options.id_key === undefined)

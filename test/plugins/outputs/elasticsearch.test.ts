@@ -205,7 +205,7 @@ describe.each(['elasticsearch', 'opensearch'] as const)('%s', (name) => {
   describe('size', () => {
     it('no body is larger than bulk_max_size; what does not fit alone is rejected', async () => {
       const { server, deliver } = await start({ ...NO_ID, bulk_max_size: '1000' });
-      const texts = [...Array.from({ length: 20 }, (_, n) => `{"n":${n},"t":"${'x'.repeat(n * 10)}"}`)];
+      const texts = Array.from({ length: 20 }, (_, n) => `{"n":${n},"t":"${'x'.repeat(n * 10)}"}`);
       texts.splice(7, 0, `{"n":"big","t":"${'x'.repeat(1000)}"}`);
       const { rejected, retry } = await deliver([sliceOf('app', texts)]);
       expect(retry).toBeUndefined();
@@ -440,6 +440,11 @@ describe.each(['elasticsearch', 'opensearch'] as const)('%s', (name) => {
   it('says in the check what cannot work', () => {
     const problems = (options: Options) => problemsOf(definition, options);
     expect(problems({})).toEqual([]);
+    expect(problems({ index: '$TAG-x' })).toEqual([]);
+    expect(problems({ index: '$service' })).toEqual([expect.stringMatching(/^index lets whoever/)]);
+    expect(problems({ logstash_format: 'on', logstash_prefix_key: '$service' })).toEqual([
+      expect.stringMatching(/^logstash_prefix_key lets whoever/),
+    ]);
     expect(problems({ index: 'Logs' })).toEqual([expect.stringMatching(/^index has upper-case/)]);
     expect(problems({ index: 'a b' })).toEqual([expect.stringMatching(/^index has " "/)]);
     expect(problems({ index: '_a' })).toEqual([expect.stringMatching(/^index begins with/)]);

@@ -68,6 +68,10 @@ export class Gate {
     const upstream = connect({ host: '127.0.0.1', port: this.target, method, path, headers }, (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.headers);
       answer.pipe(response);
+      if (!this.keep) return;
+      const pieces: Buffer[] = [];
+      answer.on('data', (piece: Buffer) => pieces.push(piece));
+      answer.on('end', () => this.answers.push(Buffer.concat(pieces).toString()));
     });
     upstream.on('error', () => response.destroy());
     request.pipe(upstream);
