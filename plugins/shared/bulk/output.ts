@@ -5,7 +5,7 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { requireSuccess, RetryableError, SinkPool, SplitError } from '../../../src/plugin.ts';
-import type { Output, Outcome, OutputContext, Slice } from '../../../src/plugin.ts';
+import type { ByteSink, Output, Outcome, OutputContext, Slice } from '../../../src/plugin.ts';
 import { readAnswer, requestError } from './answer.ts';
 import type { ItemAnswer } from './answer.ts';
 import { BulkBody } from './body.ts';
@@ -73,7 +73,7 @@ export class BulkOutput implements Output {
     signal.throwIfAborted();
     const tally = new Tally(this.options.write_operation);
     const body = this.idle.pop() ?? new BulkBody(this.options);
-    const sink = this.pool.take();
+    let sink = this.pool.take();
     const conflicts: Item[] = [];
     const cursor: Cursor = { slice: 0, at: 0, index: 0 };
     while (cursor.slice < slices.length) {
@@ -92,6 +92,8 @@ export class BulkOutput implements Output {
         }
       } catch (error) {
         if (!tally.hasResults || signal.aborted) throw error;
+        // The request that failed may still be reading what it was given.
+        sink = this.pool.take();
         if (error instanceof SplitError && indexes.length === 1) {
           tally.reject(indexes[0] as number, { status: error.status ?? 0, type: '', reason: error.message });
           continue;
@@ -100,8 +102,8 @@ export class BulkOutput implements Output {
         break;
       }
     }
-    if (conflicts.length > 0) await this.sendConflicts(conflicts, body, sink, tally, signal);
-    // Not after an error: an aborted request may still be reading it.
+    if (conflicts.length > 0 && !(await this.sendConflicts(conflicts, body, sink, tally, signal)))
+      sink = this.pool.take();
     this.pool.give(sink);
     this.idle.push(body);
     return tally.outcome(this.sender.place);
@@ -139,14 +141,17 @@ export class BulkOutput implements Output {
     return conflicts;
   }
 
-  /** Records whose fields were moved are sent once more, in one request; what comes of that counts. */
+  /**
+   * Records whose fields were moved are sent once more, in one request; what comes of that counts. Answers whether there was an answer:
+   * else the sink may still be read.
+   */
   private async sendConflicts(
     items: readonly Item[],
     body: BulkBody,
-    sink: Parameters<BulkBody['add']>[1],
+    sink: ByteSink,
     tally: Tally,
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<boolean> {
     sink.length = 0;
     const indexes: number[] = [];
     for (const item of items) {
@@ -161,7 +166,7 @@ export class BulkOutput implements Output {
       else tally.again([item.index], 'the records with mapping conflicts do not fit into one request');
     }
     body.leave();
-    if (indexes.length === 0) return;
+    if (indexes.length === 0) return true;
     try {
       const answers = await this.request(sink.bytes, indexes.length, signal);
       if (answers === undefined) tally.take(indexes.length);
@@ -174,7 +179,9 @@ export class BulkOutput implements Output {
     } catch (error) {
       if (signal.aborted) throw error;
       tally.again(indexes, ...reasonOf(error));
+      return false;
     }
+    return true;
   }
 
   /** One request; answers for its items, undefined when all were taken. */

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { registry } from '../../../plugins/index.ts';
 import elasticsearch from '../../../plugins/outputs/elasticsearch.ts';
 import opensearch from '../../../plugins/outputs/opensearch.ts';
 import type { Outcome, Output, Slice } from '../../../src/plugin.ts';
@@ -263,6 +264,27 @@ describe.each(['elasticsearch', 'opensearch'] as const)('%s', (name) => {
       );
     });
 
+    it('when the second request fails, they are sent again later', async () => {
+      const { deliver } = await answering(
+        (_request, response, index) => {
+          if (index > 0) response.writeHead(503).end();
+          else
+            response.end(
+              JSON.stringify({
+                errors: true,
+                items: [{ create: { status: 201 } }, { create: conflict('n') }],
+              }),
+            );
+        },
+        { on_mapping_conflict: 'stringify' },
+      );
+      expect(await deliver([sliceOf('app', ['{"n":1}', '{"n":"y"}'])])).toMatchObject({
+        retry: [1],
+        rejected: [],
+        reason: expect.stringContaining('503'),
+      });
+    });
+
     it('off: a dead letter with the server’s reason', async () => {
       const { server, deliver } = await start({}, () => conflict('n'));
       expect((await deliver([sliceOf('app', ['{"n":"y"}'])])).rejected).toEqual([
@@ -484,6 +506,7 @@ describe.each(['elasticsearch', 'opensearch'] as const)('%s', (name) => {
 describe('elasticsearch alone', () => {
   it('is es too', async () => {
     expect(elasticsearch).toMatchObject({ name: 'elasticsearch', aliases: ['es'] });
+    expect(await registry.load('output', 'es')).toBe(elasticsearch);
   });
 
   it.each([
