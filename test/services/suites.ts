@@ -1,10 +1,14 @@
 /** The suites against real servers, and what each needs installed: `npm run test:services [name…]`. */
+import { elasticsearch } from './servers/elasticsearch.ts';
 import { loki } from './servers/loki.ts';
 import { otelcol } from './servers/otelcol.ts';
+import { opensearch } from './servers/opensearch.ts';
 import type { Service } from './support/service.ts';
 
 /** `test/services/NAME.test.ts` and its servers. */
 export const SUITES: Readonly<Record<string, readonly Service[]>> = {
+  elasticsearch: [elasticsearch],
   loki: [loki],
   opentelemetry: [otelcol],
+  opensearch: [opensearch],
 };
