@@ -6,6 +6,7 @@
  */
 import type * as gelf from './codec/gelf.ts';
 import type * as msgpack from './codec/msgpack.ts';
+import type * as snappy from './codec/snappy.ts';
 import type { Batch, ParsedEvent } from './event/batch.ts';
 import type { Slice } from './event/chunk.ts';
 import type { Outcome } from './event/outcome.ts';
@@ -425,5 +426,8 @@ export const loadListenerTls = async (): Promise<Pick<typeof listenerTls, 'Liste
 /** Loads the MessagePack encoder. */
 export const loadMsgpack = async (): Promise<Pick<typeof msgpack, 'encodeMsgpack'>> =>
   import('./codec/msgpack.ts');
+/** Loads the Snappy encoder. */
+export const loadSnappy = async (): Promise<Pick<typeof snappy, 'compressSnappy'>> =>
+  import('./codec/snappy.ts');
 /** Loads the GELF encoder. */
 export const loadGelf = async (): Promise<Pick<typeof gelf, 'gelfText'>> => import('./codec/gelf.ts');
