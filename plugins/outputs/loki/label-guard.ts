@@ -8,6 +8,10 @@ import type { Pair } from './fields.ts';
 
 /** Values that were not seen for one to two of these are forgotten: pods come and go. Milliseconds. */
 const GENERATION_MS = 3_600_000;
+/** Names of labels that are watched; those of Kubernetes come from the records. */
+const WATCHED = 1000;
+/** Labels that are told of. */
+const TOLD = 100;
 
 export interface LabelLimits {
   /** Distinct values of a label; 0: no limit. */
@@ -48,7 +52,7 @@ export function labelGuard(
   const tell = (kind: keyof typeof counters, label: string, message: string): void => {
     counters[kind].value++;
     // Labels of Kubernetes have names of their own: what is told is bounded as well.
-    if (told.has(`${kind} ${label}`) || told.size >= 100) return;
+    if (told.has(`${kind} ${label}`) || told.size >= TOLD) return;
     told.add(`${kind} ${label}`);
     log.warn({ label, limit: kind }, message);
   };
@@ -66,7 +70,10 @@ export function labelGuard(
   const overflows = (label: string, value: string): boolean => {
     if (moved.has(label)) return true;
     let sets = seen.get(label);
-    if (sets === undefined) seen.set(label, (sets = { recent: new Set(), before: new Set() }));
+    if (sets === undefined) {
+      if (seen.size >= WATCHED) return true;
+      seen.set(label, (sets = { recent: new Set(), before: new Set() }));
+    }
     if (sets.recent.has(value)) return false;
     if (sets.recent.size + sets.before.size >= limits.values && !sets.before.has(value)) {
       moved.add(label);
