@@ -434,7 +434,7 @@ describe('loki', () => {
   });
 
   it('names host and cause for a certificate that has expired', async () => {
-    const { deliver } = await start({ tls: 'on', 'tls.ca_file': tlsFile('ca.pem') }, undefined, {
+    const { deliver } = await start({ tls: 'on', 'tls.ca_file': tlsFile('expired.pem') }, undefined, {
       tls: { certificate: 'expired' },
     });
     await expect(deliver([sliceOf('x', ['{}'])])).rejects.toThrow(
