@@ -122,11 +122,14 @@ describe('records', () => {
     );
     const agent = await rig.start();
     await settled(agent, 2000);
-    const series = (await (
-      await fetch(
-        `${server.url}/loki/api/v1/series?${new URLSearchParams({ 'match[]': '{job="guarded"}', start: String(WINDOW.from), end: String(WINDOW.to) })}`,
-      )
-    ).json()) as { data: { n?: string }[] };
+    const range = new URLSearchParams({
+      'match[]': '{job="guarded"}',
+      start: String(WINDOW.from),
+      end: String(WINDOW.to),
+    });
+    const series = (await (await fetch(`${server.url}/loki/api/v1/series?${range.toString()}`)).json()) as {
+      data: { n?: string }[];
+    };
     expect(series.data).toHaveLength(51);
     const numbers = (await found(server, '{job="guarded"}')).map(({ labels }) => Number(labels['n']));
     expect(numbers.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 2000 }, (_, n) => n));

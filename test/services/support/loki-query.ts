@@ -51,7 +51,7 @@ async function queryPage(
     limit: String(PAGE),
     direction: 'forward',
   });
-  const response = await fetch(`${url}/loki/api/v1/query_range?${query}`, {
+  const response = await fetch(`${url}/loki/api/v1/query_range?${query.toString()}`, {
     headers: tenant === undefined ? {} : { 'x-scope-orgid': tenant },
   });
   const text = await response.text();

@@ -99,7 +99,7 @@ describe('refusals of the distributor', () => {
     ['another length', `2 errors like: ${long(1999)}`],
     ['another time', old('2026-11-20T16:59:58Z')],
     ['more than there are', `9 errors like: ${old('2026-11-20T16:59:59Z')}`],
-    ['no such entry', `${young('2026-11-27T19:00:00Z')}`],
+    ['no such entry', young('2026-11-27T19:00:00Z')],
     ['words that are new', `1 errors like: entry is blue; 2 errors like: ${long(2000)}`],
     ['no words', ''],
     ['a parse error', "couldn't parse labels: 1:17: parse error"],
