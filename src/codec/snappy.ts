@@ -12,7 +12,7 @@ import type { ByteSink } from './bytes.ts';
 
 /** Input is taken in blocks of this: offsets stay within two bytes, positions within 16 bits. */
 const BLOCK = 65_536;
-const HASH_BITS = 14;
+const HASH_BITS = 13;
 const HASH_SHIFT = 32 - HASH_BITS;
 const HASH_FACTOR = 0x1e35_a7bd;
 /** Left at a block's end without a look for copies, so that four bytes can always be read. */
@@ -50,14 +50,15 @@ function compressBlock(from: Buffer, start: number, end: number, raw: Buffer, at
     table.fill(0);
     let position = start + 1;
     let misses = 32;
+    let word = wordAt(from, position);
     while (position < limit) {
-      const word = wordAt(from, position);
       const slot = Math.imul(word, HASH_FACTOR) >>> HASH_SHIFT;
       const candidate = start + (table[slot] as number);
       table[slot] = position - start;
-      if (wordAt(from, candidate) !== word || candidate >= position) {
-        // Where nothing repeats the steps grow.
-        position += misses++ >> 5;
+      if (wordAt(from, candidate) !== word) {
+        const step = misses++ >> 5;
+        position += step;
+        word = step === 1 ? (word >>> 8) | ((from[position + 3] as number) << 24) : wordAt(from, position);
         continue;
       }
       misses = 32;
@@ -71,8 +72,10 @@ function compressBlock(from: Buffer, start: number, end: number, raw: Buffer, at
       to = writeCopy(position - candidate, next - position, raw, to);
       literal = next;
       if (next >= limit) break;
-      table[Math.imul(wordAt(from, next - 1), HASH_FACTOR) >>> HASH_SHIFT] = next - 1 - start;
+      word = wordAt(from, next - 1);
+      table[Math.imul(word, HASH_FACTOR) >>> HASH_SHIFT] = next - 1 - start;
       position = next;
+      word = (word >>> 8) | ((from[next + 3] as number) << 24);
     }
   }
   return literal < end ? writeLiteral(from, literal, end, raw, to) : to;
