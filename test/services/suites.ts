@@ -5,4 +5,6 @@ import type { Service } from './support/service.ts';
 /** `test/services/NAME.test.ts` and its servers. */
 export const SUITES: Readonly<Record<string, readonly Service[]>> = {
   loki: [loki],
+  // A stand-in: nothing to install.
+  splunk: [],
 };
