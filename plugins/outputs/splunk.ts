@@ -184,7 +184,6 @@ export default defineOutput({
     const ownIndex = options.event_index_key !== undefined || options.splunk_send_raw;
     const headers: Headers = {
       'user-agent': `Tailrace/${context.agentVersion}`,
-      'content-type': raw ? 'text/plain' : 'application/json',
       ...credentials(options),
       ...(channel === undefined ? {} : { 'x-splunk-request-channel': channel }),
     };
@@ -200,7 +199,7 @@ export default defineOutput({
         const response = await client.request({
           method: 'POST',
           path: '/services/collector/ack',
-          headers: { ...headers, 'content-type': 'application/json' },
+          headers,
           body: Buffer.from(JSON.stringify({ acks: numbers })),
           signal,
         });

@@ -71,8 +71,9 @@ function cutStream(stream: Stream, entries: Entries, maxBytes: number): Stream[]
 }
 
 /**
- * Sends the requests, those of one stream one after the other. One that fails holds up no other, unless no answer came at all. Throws
- * like `deliver` when nothing was taken; else says which records are to be sent again.
+ * Sends the requests: tenant after tenant, the streams of a tenant side by side, the pieces of a stream one after the other. One that
+ * fails holds up no other, unless no answer came at all. Throws like `deliver` when nothing was taken; else says which records are to be
+ * sent again.
  */
 export async function sendPushes(
   plan: Plan,
@@ -83,10 +84,12 @@ export async function sendPushes(
   const retry: number[] = [];
   const errors: Error[] = [];
   let answered = plan.rejected.length > 0;
-  let silent = false;
+  /** No further request is worth the while. */
+  let over = false;
+  let defect: unknown;
 
   const sendOne = async (push: Push): Promise<void> => {
-    if (silent) {
+    if (over) {
       addEntries(push, retry);
       return;
     }
@@ -96,18 +99,21 @@ export async function sendPushes(
       retry.push(...result.unclear);
       answered = true;
     } catch (error) {
-      if (!(error instanceof RetryableError || error instanceof SplitError)) throw error;
-      silent ||= error instanceof NoAnswerError;
-      errors.push(error);
+      if (error instanceof RetryableError || error instanceof SplitError) errors.push(error);
+      else defect ??= error;
+      over ||= error instanceof NoAnswerError || defect !== undefined;
       addEntries(push, retry);
     }
   };
-  const lanes = laneOf(pushes);
-  let next = 0;
-  const work = async (): Promise<void> => {
-    while (next < lanes.length) for (const push of lanes[next++] ?? []) await sendOne(push);
-  };
-  await Promise.all(Array.from({ length: Math.min(PARALLEL, lanes.length) }, work));
+  for (const lanes of lanesByTenant(pushes)) {
+    let next = 0;
+    const work = async (): Promise<void> => {
+      while (next < lanes.length) for (const push of lanes[next++] ?? []) await sendOne(push);
+    };
+    await Promise.all(Array.from({ length: Math.min(PARALLEL, lanes.length) }, work));
+  }
+  // Only now: until then other requests may still read the records.
+  if (defect !== undefined) throw defect;
 
   const [first] = errors;
   // What must be halved is halved only when nothing of it was taken; else it comes back alone and is then.
@@ -128,16 +134,17 @@ function addEntries(push: Push, into: number[]): void {
   for (const { entries } of push.streams) for (const entry of entries) into.push(entry);
 }
 
-/** Requests that must be sent one after the other: the pieces of a stream follow each other. */
-function laneOf(pushes: readonly Push[]): Push[][] {
-  const lanes: Push[][] = [];
-  let before: Stream | undefined;
+/** By tenant, the requests that must be sent one after the other: the pieces of a stream follow each other. */
+function lanesByTenant(pushes: readonly Push[]): Push[][][] {
+  const tenants: Push[][][] = [];
+  let before: Push | undefined;
   for (const push of pushes) {
-    const [first] = push.streams;
-    const lane = lanes.at(-1);
-    if (lane !== undefined && before?.labels === first?.labels) lane.push(push);
+    if (before === undefined || before.tenant !== push.tenant) tenants.push([]);
+    const lanes = tenants.at(-1) as Push[][];
+    const isNextPiece = before?.streams.at(-1)?.labels === push.streams[0]?.labels;
+    if (isNextPiece && lanes.length > 0) lanes.at(-1)?.push(push);
     else lanes.push([push]);
-    before = push.streams.at(-1);
+    before = push;
   }
-  return lanes;
+  return tenants;
 }

@@ -288,6 +288,14 @@ describe('loki', () => {
       ]);
     });
 
+    it('come in the order in which they are met', async () => {
+      const { server, deliver } = await start({ tenant_id_key: '$t', label_keys: '$n' });
+      const events = Array.from({ length: 40 }, (_, n) => ({ record: { t: `t${n % 4}`, n } }));
+      expect(await deliver([sliceOf('x', events)])).toEqual({});
+      expect([...new Set(server.requests.map(tenantOf))]).toEqual(['t0', 't1', 't2', 't3']);
+      expect(server.requests).toHaveLength(40);
+    });
+
     it('have no part in the failure of another', async () => {
       const { deliver } = await start({ tenant_id_key: '$t' }, (request, response) => {
         if (tenantOf(request) === 'a') response.statusCode = 429;

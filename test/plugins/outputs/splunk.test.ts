@@ -176,6 +176,8 @@ describe('splunk', () => {
       'x-splunk-request-channel': 'A9B2D5A3-1B0C-4D5E-8F70-123456789ABC',
       'user-agent': 'Tailrace/1.2.3',
     });
+    // As Fluent Bit: HEC goes by the path.
+    expect(token.hec.requests[0]?.headers['content-type']).toBeUndefined();
     const user = await start({ http_user: 'x', http_passwd: 'token' });
     expect(await user.deliver([sliceOf('t', ['{}'])])).toEqual({});
     expect(user.hec.requests[0]?.headers.authorization).toBe(
