@@ -178,6 +178,8 @@ export default defineOutput({
       ...mapPaths,
       ...options.remove_keys.map(parseAccessor),
     ];
+    const drop = dropMode(options.drop_single_key);
+    const isPlain = options.line_format === 'json' && drop === 'off' && removed.every(isTopLevel);
     const plan = compilePlan({
       labels,
       kubernetesLabels: options.auto_kubernetes_labels,
@@ -187,9 +189,10 @@ export default defineOutput({
       tenantKey: options.tenant_id_key === undefined ? undefined : compileAccessor(options.tenant_id_key),
       writeLine: compileLine({
         format: options.line_format,
-        dropSingleKey: dropMode(options.drop_single_key),
+        dropSingleKey: drop,
         remove: compileRemoval(removed),
       }),
+      cutKeys: isPlain ? removed.map(([key]) => String(key)) : undefined,
       guard: labelGuard(
         {
           values: options.max_label_values,
@@ -272,6 +275,10 @@ export default defineOutput({
     };
   },
 });
+
+function isTopLevel(path: readonly PathStep[]): boolean {
+  return path.length === 1;
+}
 
 function dropMode(written: string): 'off' | 'on' | 'raw' {
   if (written === 'raw') return 'raw';

@@ -27,6 +27,8 @@ export interface FieldSource {
   read: (record: ReadonlyRecord, tag: string) => string | undefined;
   /** Where the record has it: the line is without it. */
   path?: readonly PathStep[];
+  /** The value at the path is all that it reads. */
+  alone?: boolean;
 }
 
 /** Thrown for an item that cannot be read; the message follows the quoted item. */
@@ -40,7 +42,7 @@ export function compileField(item: string): FieldSource {
     if (item.startsWith('$')) {
       if (/^\$\d/.test(item)) throw new FieldSyntaxError('cannot be a label: its name begins with a digit');
       const path = parseAccessor(item);
-      return { name: labelName(path.join('_')), fixed: false, path, read: fieldReader(item) };
+      return { name: labelName(path.join('_')), fixed: false, path, alone: true, read: fieldReader(item) };
     }
     const equals = item.indexOf('=');
     if (equals <= 0 || equals === item.length - 1) {
@@ -58,7 +60,8 @@ export function compilePair(name: string, value: string): FieldSource {
   const label = labelName(name);
   if (!value.startsWith('$')) return { name: label, fixed: true, read: () => value };
   const alone = accessorPath(value);
-  if (alone !== undefined) return { name: label, fixed: false, path: alone, read: fieldReader(value) };
+  if (alone !== undefined)
+    return { name: label, fixed: false, path: alone, alone: true, read: fieldReader(value) };
   const { fixed, render } = compileTemplate(value);
   const first = accessorPath(/^\$[^\s.,;"'()[\]{}$]+(?:\[[^\]]*\])*/.exec(value)?.[0] ?? '');
   return { name: label, fixed, read: render, ...(fixed || first === undefined ? {} : { path: first }) };

@@ -34,7 +34,7 @@ export function labelGuard(
   limits: LabelLimits,
   { log, metrics, name }: { log: Logger; metrics: Metrics; name: string },
   now = (): number => performance.now(),
-): { check(labels: Pair[]): Pair[] } {
+): { refresh(): void; check(labels: Pair[]): Pair[] } {
   const moved = new Set<string>();
   const told = new Set<string>();
   const seen = new Map<string, Seen>();
@@ -57,7 +57,8 @@ export function labelGuard(
     log.warn({ label, limit: kind }, message);
   };
 
-  const forget = (): void => {
+  const refresh = (): void => {
+    if (now() < turnAt) return;
     turnAt = now() + GENERATION_MS;
     for (const [label, sets] of seen) {
       if (sets.recent.size === 0) seen.delete(label);
@@ -86,9 +87,10 @@ export function labelGuard(
   };
 
   return {
+    /** Forgets values that were not seen for long; before each attempt. */
+    refresh,
     /** Takes out of `labels` what must be none; answers with what was taken out. */
     check(labels) {
-      if (now() >= turnAt) forget();
       const out: Pair[] = [];
       let kept = 0;
       for (const pair of labels) {

@@ -5,6 +5,7 @@
 import { getKey, isRecord, valueToJson } from '../../../src/plugin.ts';
 import type { Accessor, ByteSink, ReadonlyRecord, Rejection, Slice, Value } from '../../../src/plugin.ts';
 import { Entries } from './entries.ts';
+import { FieldCutter } from './field-cutter.ts';
 import { labelName } from './fields.ts';
 import type { FieldSource, Pair } from './fields.ts';
 import type { LabelGuard } from './label-guard.ts';
@@ -39,6 +40,8 @@ export interface PlanOptions {
   tenant: string | undefined;
   tenantKey: Accessor | undefined;
   writeLine: WriteLine | undefined;
+  /** Top-level keys that the line is without; undefined when more than that makes the line. */
+  cutKeys: readonly string[] | undefined;
   guard: LabelGuard;
 }
 
@@ -106,6 +109,8 @@ export function compilePlan(options: PlanOptions): (slices: readonly Slice[], sc
     return { entries, tenants: [{ tenant: options.tenant, streams: streams.sorted(entries) }], rejected: [] };
   };
 
+  const cutter = fieldCutter(options);
+
   const planRecords = (slices: readonly Slice[], scratch: ByteSink): Plan => {
     const total = slices.reduce((sum, { length }) => sum + length, 0);
     const entries = new Entries(total);
@@ -114,8 +119,11 @@ export function compilePlan(options: PlanOptions): (slices: readonly Slice[], sc
     let at = 0;
     for (const slice of slices) {
       entries.addSlice(slice, at);
+      cutter?.begin(slice.chunk.bytes);
       for (let index = 0; index < slice.length; index++, at++) {
-        const record = slice.record(index);
+        const cut =
+          cutter?.cut(entries.starts[at] as number, entries.ends[at] as number) === true ? cutter : undefined;
+        const record = cut === undefined ? slice.record(index) : cut.record;
         const wanted = tenantKey?.(record);
         const tenant = typeof wanted === 'string' ? wanted : options.tenant;
         if (tenant !== undefined && !TENANT.test(tenant)) {
@@ -131,7 +139,13 @@ export function compilePlan(options: PlanOptions): (slices: readonly Slice[], sc
           entries.metadata ??= [];
           entries.metadata[at] = metadataOf(record, slice.tag, moved);
         }
-        if (writeLine !== undefined) writeEntry(entries, at, writeLine, slice, index, record, scratch);
+        if (cut !== undefined) {
+          const start = scratch.length;
+          cut.write(scratch);
+          entries.placeInScratch(at, start, scratch.length);
+        } else if (writeLine !== undefined) {
+          writeEntry(entries, at, writeLine, slice, index, record, scratch);
+        }
         let streams = tenants.get(tenant);
         if (streams === undefined) tenants.set(tenant, (streams = new StreamSet()));
         streams.of(pairs).push(at);
@@ -146,11 +160,34 @@ export function compilePlan(options: PlanOptions): (slices: readonly Slice[], sc
 
   const make = readsRecords ? planRecords : planTags;
   return (slices, scratch) => {
+    guard.refresh();
     const plan = make(slices, scratch);
     // Only now: the memory may have grown out of an earlier one.
     plan.entries.setScratch(scratch.bytes);
     return plan;
   };
+}
+
+/** The cutter that spares the parsing, where texts under top-level keys are all that is needed of a record. */
+function fieldCutter({
+  labels,
+  metadata,
+  metadataMaps,
+  kubernetesLabels,
+  tenantKey,
+  cutKeys,
+}: PlanOptions): FieldCutter | undefined {
+  const read = [...labels, ...metadata].filter(({ fixed }) => !fixed);
+  const isPlain = read.every(({ alone, path }) => alone === true && path?.length === 1);
+  if (
+    cutKeys === undefined ||
+    !isPlain ||
+    kubernetesLabels ||
+    metadataMaps.length > 0 ||
+    tenantKey !== undefined
+  )
+    return undefined;
+  return FieldCutter.for(cutKeys);
 }
 
 function writeEntry(

@@ -13,6 +13,7 @@ function guardOf(limits: Partial<Parameters<typeof labelGuard>[0]>) {
       now += ms;
     },
     check: (...labels: Pair[]): { kept: Pair[]; moved: Pair[] } => {
+      guard.refresh();
       const moved = guard.check(labels);
       return { kept: labels, moved };
     },
