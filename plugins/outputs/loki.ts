@@ -32,7 +32,7 @@ import { compileLine } from './loki/line.ts';
 import { writeJsonPush } from './loki/push-json.ts';
 import { writeProtobufPush } from './loki/push-protobuf.ts';
 import { compileRemoval } from './loki/removal.ts';
-import { cutPushes, NoAnswerError, sendPushes } from './loki/requests.ts';
+import { cutPushes, NoAnswerError, PARALLEL, sendPushes } from './loki/requests.ts';
 import type { Push, PushResult } from './loki/requests.ts';
 import { compilePlan } from './loki/streams.ts';
 import type { Plan } from './loki/streams.ts';
@@ -217,7 +217,7 @@ export default defineOutput({
       options.header,
       true,
     );
-    const [scratches, plains, bodies] = [new SinkPool(), new SinkPool(), new SinkPool()];
+    const [scratches, plains, bodies] = [new SinkPool(), new SinkPool(1), new SinkPool(PARALLEL)];
     /** Bytes of lines in a request: less while the rate limit refuses whole requests. */
     let requestBytes = Number.POSITIVE_INFINITY;
 

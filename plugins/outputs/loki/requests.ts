@@ -20,8 +20,8 @@ export interface PushResult {
 /** No answer came: the next request would fare no better. */
 export class NoAnswerError extends RetryableError {}
 
-/** Requests under way at once. */
-const PARALLEL = 8;
+/** Requests of an attempt under way at once. */
+export const PARALLEL = 8;
 
 /** Cuts a plan: at most so many streams a request (0: all of a tenant) and about so many bytes of lines. */
 export function cutPushes(plan: Plan, maxStreams: number, maxBytes: number): Push[] {
