@@ -1,11 +1,7 @@
 /** Reads push requests of the loki output, with decoders that are not ours. */
-import { createRequire } from 'node:module';
 import { gunzipSync } from 'node:zlib';
 import { PbfReader } from 'pbf';
-
-const { uncompress } = createRequire(import.meta.url)('snappyjs') as {
-  uncompress: (bytes: Uint8Array, limit: number) => Uint8Array;
-};
+import { uncompress } from 'snappyjs';
 
 const LIMIT = 64 * 1024 * 1024;
 
