@@ -2,7 +2,7 @@
 import { requireSuccess, RetryableError, SplitError } from '../../../src/plugin.ts';
 import type { HttpResponse } from '../../../src/plugin.ts';
 import type { Entries } from './entries.ts';
-import { readRefusals } from './refusals.ts';
+import { readRefusals, wantedLabels } from './refusals.ts';
 import type { Push, PushResult } from './requests.ts';
 
 /** Of an answer that is read, bytes: a message for each of several thousand entries. */
@@ -18,11 +18,18 @@ export function readAnswer(response: HttpResponse, push: Push, entries: Entries,
   const { status } = response;
   if (status >= 200 && status < 300) return ALL_TAKEN;
   if (status === 400) {
+    const wanted = wantedLabels(response.text);
+    if (wanted !== undefined) {
+      throw new RetryableError(
+        `${tenantPlace(place, push)} answered 400: it wants every stream to have the labels ${wanted}: add them to labels`,
+      );
+    }
     const [stream] = push.streams;
     const verdict =
       push.streams.length === 1 && stream !== undefined && response.bytes.length < ANSWER_BYTES
         ? readRefusals(response.text, stream, entries)
         : undefined;
+    if (verdict?.doubtful === true) throw new SplitError(verdict.refused[0]?.reason ?? '', status);
     if (verdict !== undefined) {
       const rejected = verdict.refused.map(({ entry, reason }) => ({ index: entry, status, reason }));
       return { rejected, unclear: verdict.unclear };

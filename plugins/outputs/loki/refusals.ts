@@ -26,6 +26,8 @@ export interface Verdict {
   refused: Refusal[];
   /** Entries of which it is not certain. */
   unclear: number[];
+  /** All were refused for what may be nobody's fault here: labels of the configuration, a clock. */
+  doubtful: boolean;
 }
 
 /** Of a reason, characters. */
@@ -42,9 +44,15 @@ const LARGE_METADATA = /^stream '.*' has structured metadata too large: '(\d+)' 
 const MANY_METADATA = /^stream '.*' has too many structured metadata labels: '(\d+)', limit: '\d+'/s;
 /** About the labels: no entry of the stream was taken. */
 const STREAM =
-  /^entry for stream '.*' has \d+ label names; limit \d+$|^stream '.*' has (?:label (?:name|value) too long|duplicate label name): |^missing required labels '|^error parsing labels '/s;
+  /^entry for stream '.*' has \d+ label names; limit \d+$|^stream '.*' has (?:label (?:name|value) too long|duplicate label name): |^error parsing labels '/s;
+const WANTED = /^(?:\d+ errors like: )?missing required labels '([^']*)'/;
 const BEHIND = /entry too far behind, entry timestamp is: \S+, oldest acceptable timestamp is: ([^\s']+)'/;
 const IGNORED = /total ignored: (\d+) out of (\d+) for stream: /;
+
+/** The labels that Loki wants every stream to have, if it says so. */
+export function wantedLabels(text: string): string | undefined {
+  return WANTED.exec(text)?.[1];
+}
 
 /**
  * What the text of a 400 says of a push of one stream. Undefined when it is not understood or does not fit the stream: then nothing is
@@ -75,6 +83,7 @@ function readBehind(text: string, stream: Stream, entries: Entries): Verdict | u
   return {
     refused: refused.map((entry) => ({ entry, reason })),
     unclear: after.filter((entry) => second(entry) === cutoff),
+    doubtful: false,
   };
 }
 
@@ -113,7 +122,8 @@ function readInvalid(text: string, stream: Stream, entries: Entries): Verdict | 
     const count = Number(counted ?? 1);
     const reason = shortened(message);
     if (STREAM.test(message)) {
-      return { refused: stream.entries.map((entry) => ({ entry, reason })), unclear: [] };
+      const all = stream.entries.map((entry) => ({ entry, reason }));
+      return { refused: all, unclear: [], doubtful: true };
     }
     const [kind, value] = kindOf(message);
     if (kind === undefined || value === undefined) return undefined;
@@ -177,7 +187,7 @@ function match(stream: Stream, entries: Entries, kinds: Record<KindName, Kind>):
   }
   if (!byValue(large, (entry) => metadataSize(pairs(entry)))) return undefined;
   if (!byValue(many, (entry) => pairs(entry).length)) return undefined;
-  return { refused, unclear: [] };
+  return { refused, unclear: [], doubtful: young.total > 0 && refused.length === stream.entries.length };
 }
 
 function metadataSize(pairs: readonly Pair[]): number {

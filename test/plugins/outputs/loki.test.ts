@@ -301,13 +301,15 @@ describe('loki', () => {
         if (tenantOf(request) === 'a') response.statusCode = 429;
         else if (tenantOf(request) === 'b') {
           response.statusCode = 400;
-          response.write("stream '{a=\"b\"}' has label value too long: 'x'\n");
+          response.write(
+            "max entry size '6' bytes exceeded for stream '{}' while adding an entry with length '15' bytes\n",
+          );
         }
         response.end();
       });
       expect(await deliver([sliceOf('x', RECORDS)])).toEqual({
         retry: [0, 3],
-        rejected: [{ index: 1, status: 400, reason: "stream '{a=\"b\"}' has label value too long: 'x'" }],
+        rejected: [{ index: 1, status: 400, reason: expect.stringMatching(/^max entry size '6' bytes/) }],
         reason: expect.stringMatching(/push \(tenant a\) answered 429/),
       });
     });
@@ -363,7 +365,19 @@ describe('loki', () => {
       expect(await failing(413, 'request body too large')).toMatchObject({ name: 'SplitError', status: 413 });
     });
 
+    it('leave it to the queue whose fault labels are, and a clock', async () => {
+      const labels = "stream '{job=\"x\"}' has label value too long: 'x'\n";
+      expect(await failing(400, labels)).toMatchObject({ name: 'SplitError', status: 400 });
+      const young = "2 errors like: entry for stream '{}' has timestamp too new: 2023-11-14T22:13:20Z\n";
+      expect(await failing(400, young)).toMatchObject({ name: 'SplitError', status: 400 });
+    });
+
     it.each([
+      [
+        400,
+        "missing required labels 'env,team' for user 'x' for stream '{}'",
+        /wants .* the labels env,team: add them/,
+      ],
       [401, 'no org id', /answered 401: it keeps tenants apart: set tenant_id/],
       [401, 'bad', /answered 401: check user and password or token \(bad\)/],
       [404, '', /loki\/api\/v1\/push answered 404: nothing is there: check the path/],

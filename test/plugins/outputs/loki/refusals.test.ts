@@ -22,7 +22,9 @@ function judge(text: string, lines: readonly Line[], labels: Pair[] = [['a', 'b'
     if (metadata !== undefined) (entries.metadata ??= [])[index] = metadata;
   });
   const verdict = readRefusals(text, { labels, entries: lines.map((_, index) => index) }, entries);
-  return verdict && { refused: verdict.refused.map(({ entry }) => entry), unclear: verdict.unclear };
+  if (verdict === undefined) return undefined;
+  const { refused, unclear, doubtful } = verdict;
+  return { refused: refused.map(({ entry }) => entry), unclear, ...(doubtful ? { doubtful } : {}) };
 }
 
 const STREAM = `'{a="b", service_name="unknown_service"}'`;
@@ -62,6 +64,14 @@ describe('refusals of the distributor', () => {
     });
   });
 
+  it('are in doubt when all entries are too new: that may be a clock', () => {
+    const text = `${young('2026-11-27T19:00:00Z')}\n`;
+    const late = CUTOFF + 7 * 86_400 + 7200;
+    expect(judge(text, [{ at: late }])).toEqual({ refused: [0], unclear: [], doubtful: true });
+    expect(judge(text, [{ at: late - 10_000 }, { at: late }])).toEqual({ refused: [1], unclear: [] });
+    expect(judge(old('2026-11-20T16:59:59Z'), [{ at: CUTOFF - 1 }])).toEqual({ refused: [0], unclear: [] });
+  });
+
   it('about structured metadata', () => {
     const two: Pair[] = [
       ['k', 'vv'],
@@ -85,13 +95,10 @@ describe('refusals of the distributor', () => {
     `stream ${STREAM} has label name too long: 'xxx'`,
     `stream ${STREAM} has label value too long: 'xxx'`,
     `stream ${STREAM} has duplicate label name: 'a'`,
-    `missing required labels 'env' for user 'fake' for stream ${STREAM} (policy: '')`,
     `error parsing labels '{' with error: …`,
-  ])('about the labels are about all: %s', (text) => {
-    expect(judge(`${text}\n`, [{ at: CUTOFF }, { at: CUTOFF + 1 }])).toEqual({
-      refused: [0, 1],
-      unclear: [],
-    });
+  ])('about the labels are about all, and in doubt: %s', (text) => {
+    const verdict = judge(`${text}\n`, [{ at: CUTOFF }, { at: CUTOFF + 1 }]);
+    expect(verdict).toEqual({ refused: [0, 1], unclear: [], doubtful: true });
   });
 
   it.each([
