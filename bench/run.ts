@@ -27,6 +27,8 @@ interface Scenario {
   loop?: string;
   /** The protocol of the destination, whose port stands as PORT in `rest`. */
   sink?: 'bulk' | 'loki';
+  /** Nothing that Fluent Bit can do. */
+  ownOnly?: boolean;
   /** Keys of the tail input and what follows the inputs. */
   input: string;
   rest: string;
@@ -98,6 +100,22 @@ const SCENARIOS: readonly Scenario[] = [
       host: 127.0.0.1
       port: PORT
       labels: job=bench`,
+  },
+  {
+    name: 'JSON → loki, protobuf',
+    data: 'json',
+    sink: 'loki',
+    input: 'parser: bench-json-time',
+    // Fluent Bit pushes JSON only.
+    ownOnly: true,
+    rest: `
+  outputs:
+    - name: loki
+      match: '*'
+      host: 127.0.0.1
+      port: PORT
+      labels: job=bench
+      format: protobuf`,
   },
 ];
 
@@ -246,7 +264,7 @@ async function runScenario(
         throw new Error(`${name}: ${result.records} of ${records} records were delivered.`);
       await expectAll(sink, records, name);
       agents.push(result.measured);
-      if (binary === undefined) continue;
+      if (binary === undefined || scenario.ownOnly === true) continue;
       others.push(await runFluentBit(binary, scenario, file, port));
       await expectAll(sink, records, `${name}, Fluent Bit`);
     }

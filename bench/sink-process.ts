@@ -9,11 +9,15 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server } from 'node:net';
 import { crc32 } from 'node:zlib';
+import { PbfReader } from 'pbf';
+import { decompressSnappy } from '../src/codec/snappy.ts';
 import { Ranges } from '../src/event/ranges.ts';
 import { listenBelow } from '../test/support/ports.ts';
 import type { Command, Report, Weather } from './sink-protocol.ts';
 
 const [kind = 'count'] = process.argv.slice(2);
+/** Of a push, decompressed, bytes. */
+const PUSH_LIMIT = 64 * 1024 * 1024;
 const FAULTS = ['429', '503', 'cut behind', 'cut within'] as const;
 
 interface Counts {
@@ -80,16 +84,27 @@ function takeNumbered(body: Buffer): number {
   return records;
 }
 
-/** The entries of a push: `["1700000000000000000","…"` each. */
-function countEntries(body: Buffer): number {
-  return body.toString('latin1').match(/\["\d{19}",/g)?.length ?? 0;
+/** The entries of a push: as JSON `["1700000000000000000","…"` each, as protobuf the second field of the messages in the first. */
+function countEntries(body: Buffer, contentType: string | undefined): number {
+  if (contentType !== 'application/x-protobuf') {
+    return body.toString('latin1').match(/\["\d{19}",/g)?.length ?? 0;
+  }
+  const countStream = (tag: number, counted: { entries: number }): void => {
+    if (tag === 2) counted.entries++;
+  };
+  return new PbfReader(decompressSnappy(body, PUSH_LIMIT)).readFields(
+    (tag, counted, reader) => {
+      if (tag === 1) reader.readMessage(countStream, counted);
+    },
+    { entries: 0 },
+  ).entries;
 }
 
-function store(body: Buffer, arrivedAt: number): void {
+function store(body: Buffer, arrivedAt: number, contentType: string | undefined): void {
   counts.bytes += body.length;
   if (kind === 'latency') counts.records += takeLatencies(body, arrivedAt);
   else if (kind === 'numbered') counts.records += takeNumbered(body);
-  else if (kind === 'loki') counts.records += countEntries(body);
+  else if (kind === 'loki') counts.records += countEntries(body, contentType);
   // An action and a document each.
   else counts.records += kind === 'bulk' ? countLines(body) / 2 : countLines(body);
 }
@@ -129,7 +144,7 @@ function handle(request: IncomingMessage, response: ServerResponse): void {
     const arrivedAt = now();
     const answer = (): void => {
       // A connection that the agent gave up meanwhile gets no answer; the records are there all the same.
-      store(Buffer.concat(parts), arrivedAt);
+      store(Buffer.concat(parts), arrivedAt, request.headers['content-type']);
       if (fault === 'cut behind') request.socket.resetAndDestroy();
       else accept(response);
     };

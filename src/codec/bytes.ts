@@ -9,6 +9,7 @@ const FIRST_SIZE = 64 * 1024;
 const MOST_GROWTH = 512 * 1024;
 /** A buffer that grew past this for one huge attempt is not kept for the next. */
 const KEPT_SIZE = 8 * 1024 * 1024;
+/** Sinks that a pool keeps unless told otherwise. */
 const KEPT_SINKS = 2;
 
 export class ByteSink {
@@ -62,6 +63,12 @@ export class ByteSink {
 /** Sinks in turn: as many as attempts run at once, a few kept between them. */
 export class SinkPool {
   private readonly idle: ByteSink[] = [];
+  private readonly kept: number;
+
+  /** `kept` sinks are kept between attempts. */
+  constructor(kept = KEPT_SINKS) {
+    this.kept = kept;
+  }
 
   /** An empty sink. */
   take(): ByteSink {
@@ -72,6 +79,6 @@ export class SinkPool {
 
   /** Hands a sink back: nobody reads its bytes any more. */
   give(sink: ByteSink): void {
-    if (this.idle.length < KEPT_SINKS && sink.capacity <= KEPT_SIZE) this.idle.push(sink);
+    if (this.idle.length < this.kept && sink.capacity <= KEPT_SIZE) this.idle.push(sink);
   }
 }

@@ -11,4 +11,6 @@ export const SUITES: Readonly<Record<string, readonly Service[]>> = {
   loki: [loki],
   opentelemetry: [otelcol],
   opensearch: [opensearch],
+  // A stand-in: nothing to install.
+  splunk: [],
 };
