@@ -219,7 +219,7 @@ export interface Gathering {
   seconds: number;
   /** Whether each tag has objects of its own. */
   by: 'tag' | 'all';
-  /** Bytes of memory that one upload takes at most. */
+  /** Bytes of memory that one upload takes at most; they are taken beside `memory_limit`. */
   memory: number;
 }
 

@@ -46,11 +46,13 @@ export default defineOutput({
     upload_chunk_size: size()
       .default('5242880')
       .describe(
-        'Bytes of a part. An object that is no larger is put in one request; an upload takes about three times as much memory.',
+        'Bytes of a part. An object that is no larger is put in one request; an upload takes about twice as much memory, beside memory_limit.',
       ),
     use_put_object: boolean()
       .default(false)
-      .describe('Puts every object in one request, from memory: for stores that take no uploads in parts.'),
+      .describe(
+        'Puts every object in one request, from memory (twice total_file_size, beside memory_limit): for stores that take no uploads in parts.',
+      ),
     s3_key_format: string()
       .default('/fluent-bit-logs/$TAG/%Y/%m/%d/%H/%M/%S')
       .describe(
@@ -132,14 +134,13 @@ export default defineOutput({
     authorization_endpoint_bearer_token: ignored(BLOBS),
   },
   traits: (options) => ({
-    workers: 2,
     order: options.preserve_data_ordering ? 'tag' : 'none',
     gather: {
       bytes: options.total_file_size,
       seconds: options.upload_timeout,
       by: compileKeyFormat(keyOptions(options)).hasTag ? 'tag' : 'all',
-      // What is being sent, what is being put together, and the copy between the two.
-      memory: options.use_put_object ? 2 * options.total_file_size : 3 * options.upload_chunk_size,
+      // What was put together, and the copy that is sent.
+      memory: 2 * (options.use_put_object ? options.total_file_size : options.upload_chunk_size),
     },
   }),
   target: ['bucket', 'endpoint', 'region', 's3_key_format'],

@@ -37,10 +37,12 @@ export interface ObjectSeries {
 
 export interface GatheringOptions extends Omit<
   QueueOptions,
-  'output' | 'limits' | 'flushMs' | 'extract' | 'mayLoad'
+  'output' | 'limits' | 'flushMs' | 'extract' | 'mayLoad' | 'charge'
 > {
   output: ObjectOutput;
   gather: Gathering;
+  /** Accounts for the memory of uploads: bytes taken, or freed when negative. */
+  charge: (bytes: number) => void;
   /** Undefined: there is no disk, and objects are gathered in memory. */
   shelf: ObjectShelf | undefined;
   /** Bytes that are gathered in memory where there is no disk. */
