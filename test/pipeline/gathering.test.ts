@@ -271,6 +271,17 @@ describe('rule 26: objects', () => {
     await second.stop();
   });
 
+  it('what waited for longer than an object may makes one object at a start, not one for each chunk', async () => {
+    const directory = folder();
+    const first = new Run(directory);
+    for (const n of [0, 10, 20]) first.write(n);
+    await first.stop();
+    const second = new Run(directory, { gather: { seconds: 0 } });
+    await second.uploaded(1);
+    expect(second.sent[0]?.records).toEqual(numbers(0, 30));
+    await second.stop();
+  });
+
   it('are sent again as they were, whatever came meanwhile', async () => {
     const run = new Run(folder());
     const attempts: Sent[] = [];

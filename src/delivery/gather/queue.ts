@@ -75,21 +75,23 @@ export class GatheringQueue implements DeliveryQueue {
     const flight = held.launch(this.options.stateName, records);
     held.staged = true;
     this.options.ledger.enqueued.value += flight.openRecords;
-    this.add(flight);
+    const isNew = this.add(flight);
     flight.unpin();
+    if (isNew) this.schedule();
     const { shelf, memoryLimit } = this.options;
     if (shelf === undefined && this.tally.bytes > memoryLimit) this.closeLargest(() => true);
     return flight;
   }
 
-  private add(flight: Flight): void {
+  /** Returns whether it began an object. */
+  private add(flight: Flight): boolean {
     const { gather } = this.options;
     const { object, entry, isNew } = this.open.add(this.groupOf(flight), flight);
     this.tally.add(entry);
     if (isNew) this.count();
     if (object.bytes >= gather.bytes) this.close(object);
     else if (this.open.chunks > MAX_OPEN_CHUNKS) this.close(this.open.longest());
-    else if (isNew) this.schedule();
+    return isNew;
   }
 
   /** Sets the gauges of objects. */
