@@ -73,7 +73,7 @@ export class GatheringQueue implements DeliveryQueue {
 
   enqueue(held: HeldChunk, records: readonly Range[]): Flight {
     const flight = held.launch(this.options.stateName, records);
-    held.staged = true;
+    flight.staged = true;
     this.options.ledger.enqueued.value += flight.openRecords;
     const isNew = this.add(flight);
     flight.unpin();
