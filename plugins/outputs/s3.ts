@@ -17,6 +17,9 @@ const MAX_PUT = 5_000_000_000;
 /** An object that is put in one request lies in memory: larger ones are worth a word. */
 const LARGE_PUT = 50_000_000;
 
+/** A row group, decoded and as columns. */
+const PARQUET_MEMORY = 40_000_000;
+
 const BLOBS = 'it belongs to blob records, which no input makes';
 const STAGED =
   'records are staged on the disk buffer: storage.path says where, storage.total_limit_size how much';
@@ -78,7 +81,11 @@ export default defineOutput({
       ),
     ...jsonDateOptions,
     json_date_format: jsonDateOptions.json_date_format.default('iso8601'),
-    compression: enumOf('none', 'gzip', 'zstd').default('none').describe('Compresses objects.'),
+    compression: enumOf('none', 'gzip', 'zstd', 'parquet')
+      .default('none')
+      .describe(
+        'Compresses objects. `parquet` makes Apache Parquet of them, compressed with snappy: a column for each top-level key.',
+      ),
     content_type: string().optional().describe('Content type of objects.'),
     canned_acl: enumOf(
       'private',
@@ -140,7 +147,9 @@ export default defineOutput({
       seconds: options.upload_timeout,
       by: compileKeyFormat(keyOptions(options)).hasTag ? 'tag' : 'all',
       // What was put together, and the copy that is sent.
-      memory: 2 * (options.use_put_object ? options.total_file_size : options.upload_chunk_size),
+      memory:
+        2 * (options.use_put_object ? options.total_file_size : options.upload_chunk_size) +
+        (options.compression === 'parquet' ? PARQUET_MEMORY : 0),
     },
   }),
   target: ['bucket', 'endpoint', 'region', 's3_key_format'],
@@ -193,6 +202,11 @@ export default defineOutput({
       problems.push(...accessorProblems('log_key', options.log_key));
     if (options.format === 'json_lines' && options.log_key !== undefined)
       wrong('log_key', 'has no meaning with format json_lines: leave one of the two out');
+    if (options.compression === 'parquet' && (options.log_key !== undefined || options.format === 'plain'))
+      wrong(
+        'compression',
+        'is parquet, which has a column for each key: leave log_key and format: plain out',
+      );
     if (options.sse_kms_key_id !== undefined && options.sse?.startsWith('aws:kms') !== true)
       wrong('sse_kms_key_id', 'needs sse: aws:kms');
     return problems;
@@ -231,14 +245,15 @@ export default defineOutput({
         signal.throwIfAborted();
         const { plan, retried } = object;
         if (retried && !options.use_put_object) await store.sweep(plan.key, signal);
-        const body = new ObjectBody(object.slices(), contentOf(plan.settings, content));
+        const body = new ObjectBody(() => object.slices(), contentOf(plan.settings, content));
         const stream = await body.open();
         const { compression } = body.options;
         if (stream !== undefined) {
+          const encoding = compression === 'none' || compression === 'parquet' ? undefined : compression;
           await store.put(
             plan.key,
             stream,
-            compression === 'none' ? {} : { ContentEncoding: compression },
+            encoding === undefined ? {} : { ContentEncoding: encoding },
             signal,
           );
         }

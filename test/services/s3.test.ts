@@ -2,7 +2,10 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { S3Client } from '@aws-sdk/client-s3';
+import { parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
+import { parseExact } from '../../src/event/json.ts';
+import type { LogRecord } from '../../src/event/record.ts';
 import { startServer, tlsFile } from '../net/servers.ts';
 import type { AgentProcess } from '../support/agent.ts';
 import { test } from '../support/e2e.ts';
@@ -85,6 +88,26 @@ describe('versitygw', () => {
       expect(key).toMatch(new RegExp(`^demo/app/\\d{4}/\\d\\d/\\d\\d/\\d{6}-${index + 1}\\.json\\.gz$`));
     const { summary } = await agent.stop();
     expect(summary).toMatchObject({ delivered: TOTAL, dead_lettered: 0 });
+  });
+
+  test('parquet carries 20,000, in columns', async ({ rig }) => {
+    const bucket = await bucketOf('parquet');
+    const total = TOTAL / 5;
+    rig.configure(pipeline(rig, bucket.name, server.url, ['compression: parquet', 'upload_timeout: 1s']));
+    appendRecords(rig.path('app.log'), 0, total);
+    const agent = await rig.start({ env });
+    await settled(agent, total);
+    const found = new Found();
+    for (const key of await bucket.keys()) {
+      const { buffer, byteOffset, byteLength } = await bucket.bytes(key);
+      const file = buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer;
+      for (const { date, n, nested, ...row } of await parquetReadObjects({ file })) {
+        expect(date).toBeInstanceOf(Date);
+        found.add({ n: Number(n), nested: parseExact(String(nested)), ...(row as LogRecord) });
+      }
+    }
+    found.expectComplete(total, { once: true });
+    await agent.stop();
   });
 
   test('a store that is killed in the middle has all of them once', async ({ rig }) => {

@@ -9,6 +9,7 @@ import {
   jsonEncoder,
   valueToJson,
 } from '../../../src/plugin.ts';
+import { parquetFile } from './parquet.ts';
 import type {
   JsonDateFormat,
   ObjectPlan,
@@ -22,7 +23,7 @@ import type {
 /** What decides which bytes an object has. */
 export interface ContentOptions {
   format: 'json_lines' | 'plain';
-  compression: 'none' | 'gzip' | 'zstd';
+  compression: 'none' | 'gzip' | 'zstd' | 'parquet';
   /** Undefined for none. */
   dateKey: string | undefined;
   dateFormat: JsonDateFormat;
@@ -49,7 +50,7 @@ export function contentOf(settings: ObjectPlan['settings'], configured: ContentO
   const { format, compression, date_key: dateKey, date_format: dateFormat, log_key: logKey } = settings;
   return {
     format: oneOf(format, ['json_lines', 'plain']) ?? configured.format,
-    compression: oneOf(compression, ['none', 'gzip', 'zstd']) ?? configured.compression,
+    compression: oneOf(compression, ['none', 'gzip', 'zstd', 'parquet']) ?? configured.compression,
     dateKey: format === undefined ? configured.dateKey : dateKey,
     dateFormat: oneOf(dateFormat, JSON_DATE_FORMATS) ?? configured.dateFormat,
     logKey: logKey ?? configured.logKey,
@@ -64,21 +65,22 @@ export class ObjectBody {
   /** Records that cannot be written, once the body was read. */
   readonly rejected: Rejection[] = [];
   readonly options: ContentOptions;
-  private readonly slices: AsyncIterable<Slice>;
+  private readonly slices: () => AsyncIterable<Slice>;
 
-  constructor(slices: AsyncIterable<Slice>, options: ContentOptions) {
+  constructor(slices: () => AsyncIterable<Slice>, options: ContentOptions) {
     this.slices = slices;
     this.options = options;
   }
 
   /** A stream of the object's bytes; undefined when there is no record that can be written. To be called once. */
   async open(): Promise<Readable | undefined> {
-    const encoded = this.encoded();
+    const { compression, dateKey, dateFormat } = this.options;
+    const encoded =
+      compression === 'parquet' ? parquetFile(this.slices, { dateKey, dateFormat }) : this.encoded();
     const first = await encoded.next();
     if (first.done === true) return undefined;
     const source = Readable.from(startingWith(first.value, encoded), { objectMode: false });
-    const { compression } = this.options;
-    if (compression === 'none') return source;
+    if (compression === 'none' || compression === 'parquet') return source;
     const compressor = compression === 'gzip' ? createGzip() : createZstdCompress();
     // An error of the source ends the compressor with it, and whoever reads that gets to see it.
     return pipeline(source, compressor, () => undefined);
@@ -90,7 +92,7 @@ export class ObjectBody {
     const encodeJson = jsonEncoder({ layout: 'json_lines', dateKey, dateFormat });
     const valueOf = format === 'plain' ? lineValue(logKey) : undefined;
     let index = 0;
-    for await (const slice of this.slices) {
+    for await (const slice of this.slices()) {
       sink.length = 0;
       if (valueOf === undefined) encodeJson([slice], sink);
       else this.writeValues(slice, index, valueOf, sink);

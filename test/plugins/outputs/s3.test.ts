@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
+import { parquetMetadata, parquetReadObjects } from 'hyparquet';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import s3 from '../../../plugins/outputs/s3.ts';
 import type { GatheredObject, ObjectOutput, ObjectPlan, Outcome, Slice } from '../../../src/plugin.ts';
@@ -80,6 +81,22 @@ describeOutput('s3', async () => {
     cleanUp: () => bucket.close(),
   };
 });
+
+const arrayBuffer = ({ buffer, byteOffset, length }: Buffer): ArrayBuffer =>
+  buffer.slice(byteOffset, byteOffset + length) as ArrayBuffer;
+
+const parquetRows = (body: Buffer): Promise<Record<string, unknown>[]> =>
+  parquetReadObjects({ file: arrayBuffer(body) });
+
+/** A row of the test's file: null where the record has nothing. */
+function row(values: Record<string, unknown>, fraction = '.500Z'): Record<string, unknown> {
+  const columns = ['n', 'wide', 'half', 'flag', 'text', 'mixed', 'nested', 'huge', 'nothing', 'a.b'];
+  const cells = columns.map((name): [string, unknown] => [
+    name,
+    Object.hasOwn(values, name) ? values[name] : null,
+  ]);
+  return Object.fromEntries([['date', new Date(`2023-11-14T22:13:20${fraction}`)], ...cells]);
+}
 
 describe('s3', () => {
   let bucket: Bucket;
@@ -168,6 +185,55 @@ describe('s3', () => {
       expect(bucket.requests).toEqual([]);
       await upload([sliceOf('app', ['{"a":{"b":"deep"}}'])]);
       expect(only().body.toString()).toBe('deep\n');
+    });
+
+    it('parquet: a column for each key, the same bytes each time', async () => {
+      const { output } = await start({ compression: 'parquet' });
+      const slices = [
+        sliceOf('app', [
+          {
+            record: '{"n":1,"wide":9007199254740993,"half":0.5,"flag":true,"text":"grüße","mixed":1}',
+            nanos: 123_456_789,
+          },
+          '{"n":2,"half":2,"text":"😀","mixed":"a","nested":{"a":[1,null]},"huge":12345678901234567890}',
+        ]),
+        sliceOf('app', ['{"__proto__":"p","nothing":null,"a.b":"dotted"}', '{}']),
+      ];
+      const object = objectOf(output, slices);
+      await output.upload(object, noAbort());
+      const { body, headers } = only();
+      expect(headers['content-encoding']).toBeUndefined();
+      expect(await parquetRows(body)).toEqual([
+        row({ n: 1n, wide: 9007199254740993n, half: 0.5, flag: true, text: 'grüße', mixed: '1' }, '.123Z'),
+        row({
+          n: 2n,
+          half: 2,
+          text: '😀',
+          mixed: 'a',
+          nested: '{"a":[1,null]}',
+          huge: '12345678901234567890',
+        }),
+        row({ 'a.b': 'dotted' }),
+        row({}),
+      ]);
+      // The reader makes no property of that name.
+      expect(parquetMetadata(arrayBuffer(body)).schema.map(({ name }) => name)).toContain('__proto__');
+      bucket.objects.clear();
+      await output.upload({ ...object, retried: true }, noAbort());
+      expect(only().body.equals(body)).toBe(true);
+    });
+
+    it('parquet: a large object in row groups and parts; keys beyond a thousand share a column', async () => {
+      const { upload } = await start({ compression: 'parquet', json_date_format: 'epoch_ms' });
+      const many = Object.fromEntries(Array.from({ length: 1100 }, (_, n) => [`key${n}`, n]));
+      await upload([...large(), sliceOf('app', [{ record: many }])]);
+      const rows = await parquetRows(only().body);
+      expect(rows).toHaveLength(13);
+      expect(rows.map(({ n }) => n)).toEqual([...Array.from({ length: 12 }, (_, n) => BigInt(n)), null]);
+      expect(rows[0]).toMatchObject({ date: 1_700_000_000_500n, key0: null });
+      expect(String(rows[0]?.['noise'])).toHaveLength(1_000_000);
+      expect(Object.keys(JSON.parse(String(rows[12]?.['_more'])) as object)).toHaveLength(102);
+      expect(bucket.requests.filter(({ url }) => url.includes('partNumber')).length).toBeGreaterThan(1);
     });
 
     it('access list, storage class and encryption', async () => {
@@ -386,6 +452,7 @@ describe('s3', () => {
       [{ static_file_path: 'on' }, 'static_file_path is on, and s3_key_format has neither'],
       [{ log_key: '$a[' }, 'log_key cannot be read'],
       [{ log_key: 'log', format: 'json_lines' }, 'log_key has no meaning with format json_lines'],
+      [{ compression: 'parquet', log_key: 'log' }, 'compression is parquet, which has a column for each key'],
       [{ sse_kms_key_id: 'k', sse: 'AES256' }, 'sse_kms_key_id needs sse: aws:kms'],
     ])('finds %o', (more, problem) => {
       expect(problems(more)).toEqual([expect.stringContaining(problem)]);

@@ -49,20 +49,22 @@ export class StoreBucket {
     return Uploads.map(({ Key = '' }) => Key);
   }
 
-  /** The text of an object. */
-  async text(key: string): Promise<string> {
+  /** An object as it is, without the encoding that it says it has. */
+  async bytes(key: string): Promise<Uint8Array> {
     const { Body, ContentEncoding } = await this.client.send(
       new GetObjectCommand({ Bucket: this.name, Key: key }),
     );
     const bytes = (await Body?.transformToByteArray()) ?? new Uint8Array();
-    if (ContentEncoding === 'gzip') return gunzipSync(bytes).toString();
-    return (ContentEncoding === 'zstd' ? zstdDecompressSync(bytes) : Buffer.from(bytes)).toString();
+    if (ContentEncoding === 'gzip') return gunzipSync(bytes);
+    return ContentEncoding === 'zstd' ? zstdDecompressSync(bytes) : bytes;
   }
 
   /** Hands all records of all objects to the judge; their dates keep microseconds. */
   async judge(found: Found): Promise<void> {
     for (const key of await this.keys()) {
-      for (const line of (await this.text(key)).split('\n')) {
+      for (const line of Buffer.from(await this.bytes(key))
+        .toString()
+        .split('\n')) {
         if (line === '') continue;
         const { date, ...record } = parseExact(line) as LogRecord;
         found.add(record);
