@@ -98,19 +98,13 @@ async function findColumns(
 }
 
 function kindOf(value: ReadonlyValue | undefined): number {
-  switch (typeof value) {
-    case 'boolean':
-      return BOOLEAN;
-    case 'string':
-      return TEXT;
-    case 'number':
-      // -0 is no whole number, for it would lose its sign.
-      return Number.isSafeInteger(value) && !Object.is(value, -0) ? WHOLE : FRACTION;
-    case 'bigint':
-      return value >= -INT64 && value < INT64 ? WIDE : OTHER;
-    default:
-      return value === null || value === undefined ? 0 : OTHER;
-  }
+  if (value === null || value === undefined) return 0;
+  if (typeof value === 'boolean') return BOOLEAN;
+  if (typeof value === 'string') return TEXT;
+  // -0 is no whole number, for it would lose its sign.
+  if (typeof value === 'number')
+    return Number.isSafeInteger(value) && !Object.is(value, -0) ? WHOLE : FRACTION;
+  return typeof value === 'bigint' && value >= -INT64 && value < INT64 ? WIDE : OTHER;
 }
 
 function typeOf(kinds: number): ColumnType {
