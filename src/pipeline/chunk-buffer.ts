@@ -376,6 +376,8 @@ export class ChunkBuffer implements Keeper {
   shelf(output: string, log: Logger): ObjectShelf | undefined {
     if (this.options.open === undefined) return undefined;
     let manifests: Manifests | undefined;
+    /** Sequences of objects whose manifests may go. */
+    const settled = new Set<number>();
     const opened = (): Manifests => {
       const disk = this.diskNow();
       if (disk === undefined) throw new Error('The disk buffer cannot be opened.');
@@ -396,11 +398,16 @@ export class ChunkBuffer implements Keeper {
       stage: (chunks) => this.stage(chunks),
       write: async (manifest) => opened().write(manifest),
       acknowledge: async (manifest, delivered) => opened().acknowledge(manifest, delivered),
-      settled: async () => {
+      settled: async (sequence) => {
+        settled.add(sequence);
+        // What is settled meanwhile is not in what is synced now.
+        const before = new Set(settled);
         if ((await this.disk?.progressSynced()) !== true) return;
-        await opened()
-          .tidy()
-          .catch((error: unknown) => log.warn({ error }, 'Manifests of sent objects cannot be deleted'));
+        try {
+          for (const gone of await opened().tidy(before)) settled.delete(gone);
+        } catch (error) {
+          log.warn({ error }, 'Manifests of objects that were sent cannot be deleted');
+        }
       },
     };
   }

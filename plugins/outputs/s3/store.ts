@@ -70,7 +70,12 @@ export class ObjectStore {
     const { bucket, partBytes, params } = this.options;
     const abortController = new AbortController();
     const onAbort = (): void => abortController.abort(signal.reason);
-    signal.throwIfAborted();
+    // Who reads it is told; nobody else needs to be.
+    body.on('error', () => undefined);
+    if (signal.aborted) {
+      body.destroy();
+      throw signal.reason;
+    }
     signal.addEventListener('abort', onAbort, { once: true });
     const upload = new this.sdk.Upload({
       // The library wants a whole client, and uses these two of it.

@@ -18,8 +18,8 @@ export interface ObjectShelf {
    * Rejects with what the file system says.
    */
   acknowledge(manifest: Manifest, delivered?: readonly ManifestChunk[]): Promise<void>;
-  /** What was acknowledged is settled: its manifest may go when that is durable too. Never rejects. */
-  settled(): Promise<void>;
+  /** What was acknowledged by that sequence is settled: its manifest may go when that is durable too. Never rejects. */
+  settled(sequence: number): Promise<void>;
 }
 
 export interface FoundManifests {

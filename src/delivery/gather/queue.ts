@@ -106,8 +106,9 @@ export class GatheringQueue implements DeliveryQueue {
     for (const { held, records } of found) flights.set(held.id, held.launch(this.options.stateName, records));
     const { open, done, last } = this.manifests();
     this.lastSequence = Math.max(this.lastSequence, last);
-    for (const { chunks } of done) {
+    for (const { sequence, chunks } of done) {
       for (const [id, ranges] of chunks) for (const [from, to] of ranges) flights.get(id)?.settle(from, to);
+      void this.options.shelf?.settled(sequence);
     }
     for (const flight of flights.values()) this.options.ledger.recovered.value += flight.openRecords;
     for (const manifest of open) this.bind(manifest, flights);
