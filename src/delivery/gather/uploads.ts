@@ -54,7 +54,7 @@ export class Uploads {
   /** Sends an object; calls back when that is over. */
   start(object: StagedObject, onOver: () => void): void {
     const { gather, charge, afterAttempt } = this.options;
-    const attempt = new Attempt(object.entries.map(({ flight }) => flight));
+    const attempt = new Attempt([]);
     object.busy = true;
     object.firstTriedAt ||= performance.now();
     charge(gather.memory);

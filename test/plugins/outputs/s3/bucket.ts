@@ -49,6 +49,16 @@ export class Bucket {
     });
   }
 
+  /** Takes an object in without an answer; undefined when the request is none of that kind. */
+  put(request: Received): { key: string } | undefined {
+    const url = new URL(request.url, 'http://bucket');
+    const [, , ...segments] = url.pathname.split('/');
+    if (request.method !== 'PUT' || url.searchParams.has('uploadId')) return undefined;
+    const key = segments.map(decodeURIComponent).join('/');
+    this.objects.set(key, { body: request.body, headers: request.headers });
+    return { key };
+  }
+
   private answer(request: Received, response: ServerResponse): void {
     if (this.interfere(request, response)) return;
     const url = new URL(request.url, 'http://bucket');
@@ -71,7 +81,7 @@ export class Bucket {
         `<InitiateMultipartUploadResult><UploadId>${uploadId}</UploadId></InitiateMultipartUploadResult>`,
       );
     } else if (id === '' && request.method === 'PUT') {
-      this.objects.set(key, { body: request.body, headers: request.headers });
+      this.put(request);
       response.setHeader('etag', '"e"').end();
     } else if (upload === undefined) {
       fail(response, 404, 'NoSuchUpload');
