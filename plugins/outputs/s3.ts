@@ -11,6 +11,8 @@ import { compileKeyFormat, keyFormatProblem } from './s3/key-format.ts';
 import { ObjectStore } from './s3/store.ts';
 
 const MIN_PART = 5 * 1024 * 1024;
+/** Added to a record by its time, bytes. */
+const MOST_ADDED = 256;
 const MAX_PARTS = 10_000;
 /** A body in one request has no more. */
 const MAX_PUT = 5_000_000_000;
@@ -244,7 +246,7 @@ export default defineOutput({
       async upload(object: GatheredObject, signal: AbortSignal): Promise<Outcome> {
         signal.throwIfAborted();
         const { plan, retried } = object;
-        if (retried && !options.use_put_object) await store.sweep(plan.key, signal);
+        if (retried && !options.use_put_object && mayHaveParts(object)) await store.sweep(plan.key, signal);
         const body = new ObjectBody(() => object.slices(), contentOf(plan.settings, content));
         const stream = await body.open();
         const { compression } = body.options;
@@ -263,6 +265,11 @@ export default defineOutput({
     };
   },
 });
+
+/** Whether an earlier attempt can have begun an upload in parts, whatever the size of a part was. */
+function mayHaveParts({ bytes, records }: GatheredObject): boolean {
+  return bytes + records * MOST_ADDED > MIN_PART;
+}
 
 function keyOptions(options: {
   s3_key_format: string;

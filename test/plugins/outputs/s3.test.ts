@@ -309,7 +309,7 @@ describe('s3', () => {
 
     it('what an earlier run left of the same object is aborted first, what is of others stays', async () => {
       const { output } = await start();
-      const object = objectOf(output, two(), { retried: true });
+      const object = objectOf(output, large(), { retried: true });
       bucket.strand(object.plan.key);
       bucket.strand(object.plan.key);
       bucket.strand(`${object.plan.key}-other`);
@@ -318,15 +318,21 @@ describe('s3', () => {
       expect(bucket.objects.has(object.plan.key)).toBe(true);
     });
 
+    it('an object that was never large enough for parts takes no permission to list them', async () => {
+      const { upload } = await start();
+      await upload(two(), { retried: true });
+      expect(bucket.requests.map(({ method }) => method)).toEqual(['PUT']);
+    });
+
     it('a store that does not let uploads be listed is told of once', async () => {
       const { context, upload } = await start();
       bucket.interfere = ({ url }, response) => {
-        if (!url.includes('uploads')) return false;
+        if (!url.includes('prefix=')) return false;
         fail(response, 403, 'AccessDenied');
         return true;
       };
-      await upload(two(), { retried: true });
-      await upload(two(), { retried: true });
+      await upload(large(), { retried: true });
+      await upload(large(), { retried: true });
       expect(bucket.objects.size).toBe(2);
       expect(context.log.lines.filter(({ level }) => level === 'warn').map(({ message }) => message)).toEqual(
         [expect.stringContaining('s3:ListBucketMultipartUploads')],
