@@ -188,7 +188,7 @@ export interface GatheredObject {
   readonly bytes: number;
   /**
    * Its records, in order. They are read from disk one chunk after the other: a slice is good until the next one is asked for. Throws
-   * RetryableError when they cannot be read now. To be read once, to its end.
+   * RetryableError when they cannot be read now. To be read to its end, several times one after the other if need be.
    */
   slices(): AsyncIterable<Slice>;
 }
@@ -221,7 +221,7 @@ export interface Gathering {
   seconds: number;
   /** Whether each tag has objects of its own. */
   by: 'tag' | 'all';
-  /** Bytes of memory that one upload takes at most. */
+  /** Bytes of memory that one upload takes at most; they are taken beside `memory_limit`. */
   memory: number;
 }
 

@@ -36,6 +36,8 @@ export class MemoryBuffer {
   used = 0;
   /** Bytes of what was read back. */
   back = 0;
+  /** Bytes that uploads of objects take beside the limit: how many that are is a matter of options, not of what waits. */
+  beside = 0;
   /** Called when an input begins to wait, or is refused: whoever holds chunks back should let go of them. */
   onPressure: (() => void) | undefined;
   private waiters: Waiter[] = [];
@@ -69,9 +71,14 @@ export class MemoryBuffer {
     this.back += bytes;
   }
 
+  /** Bytes of an upload are taken, or given back when negative: nobody waits for them. */
+  chargeBeside(bytes: number): void {
+    this.beside += bytes;
+  }
+
   /** All bytes that are taken. */
   get total(): number {
-    return this.used + this.back;
+    return this.used + this.back + this.beside;
   }
 
   /** Some input waits for room. */

@@ -12,6 +12,8 @@ export class Flight implements SourceFlight {
   held: HeldChunk;
   /** The chunk's memory stays for this flight. */
   pinned = false;
+  /** Its output gathers objects: the chunk goes to disk for it, however much room there is in memory. */
+  staged = false;
   /** Parcels of it that are being sent. */
   sending = 0;
   /** Parcels of it that settle once another output has them safe. */

@@ -18,6 +18,8 @@ export interface DiskCopy {
   readonly busy: boolean;
   /** The records from index `from` to `to` are settled at an output. */
   settle(output: string, from: number, to: number): void;
+  /** It is on disk only because outputs are slow or dead, from now on: it counts for the limit of such chunks. */
+  becomeOverflow(): void;
   /** Undefined when it is damaged: counted there, and its records are gone. Rejects when it cannot be read now. */
   read(): Promise<Chunk | undefined>;
 }
@@ -52,8 +54,8 @@ export class HeldChunk {
   readonly flights = new Set<Flight>();
   /** Its frame: written, or about to be. */
   copy: DiskCopy | undefined;
-  /** Some output gathers objects of it: it goes to disk, however much room there is in memory. */
-  staged = false;
+  /** Its input wants it on disk, whatever outputs do with it. */
+  filesystem = false;
   /** Its memory was read back from disk. */
   readBack = false;
   /** Called when records of it are given up although nobody has them. */
@@ -113,6 +115,12 @@ export class HeldChunk {
 
   get durable(): boolean {
     return this.isDurable;
+  }
+
+  /** Some output gathers objects of it. */
+  get isStaged(): boolean {
+    for (const { staged } of this.flights) if (staged) return true;
+    return false;
   }
 
   /** Its source has it still: it need not go to disk. */
@@ -180,6 +188,8 @@ export class HeldChunk {
     if (!this.flights.delete(flight)) return;
     if (flight.pinned) this.pins--;
     flight.pinned = false;
+    if (flight.staged && !this.filesystem && this.flights.size > 0 && !this.isStaged)
+      this.copy?.becomeOverflow();
     if (this.flights.size === 0) {
       if (this.isSafe) this.becomeSafe();
       this.keeper.gone(this);

@@ -197,7 +197,6 @@ export async function buildOutput(
       buffer.writeProgress();
       state?.writeMarks();
     },
-    charge: (bytes: number) => (bytes > 0 ? memory.charge(bytes) : memory.release(-bytes)),
     afterAttempt: () => buffer.afterAttempt(),
   };
   if ('upload' in output) {
@@ -211,6 +210,7 @@ export async function buildOutput(
       ...common,
       output,
       gather,
+      charge: (bytes) => memory.chargeBeside(bytes),
       shelf: buffer.shelf(instance.stateName, context.log),
       memoryLimit: memory.limit * GATHERED_SHARE,
       series: {
@@ -232,6 +232,7 @@ export async function buildOutput(
         (traits.payload === 'none' ? DEFAULT_ATTEMPT_RECORDS : Number.POSITIVE_INFINITY),
     },
     flushMs: service.flush * 1000,
+    charge: (bytes) => (bytes > 0 ? memory.charge(bytes) : memory.release(-bytes)),
     extract: (flight) => buffer.rest(flight),
     mayLoad: (bytes) => buffer.mayLoad(bytes),
   };

@@ -147,7 +147,8 @@ export class ChunkBuffer implements Keeper {
       held.onGivenUp = () => receipt.giveUp();
       held.whenSafe(() => receipt.release());
     }
-    if (filesystem || held.staged) this.store(held, held.canBeReadAgain ? 'lazy' : 'soon', false);
+    held.filesystem = filesystem;
+    if (filesystem || held.isStaged) this.store(held, held.canBeReadAgain ? 'lazy' : 'soon', false);
     else if (receipt !== undefined && this.options.limits().overflow) this.store(held, 'now', true);
     const { memory, limits, account } = this.options;
     const own = account(held.facts.input);
@@ -191,9 +192,9 @@ export class ChunkBuffer implements Keeper {
     if (chunk.ends.length !== chunk.length) return false;
     const disk = this.diskNow();
     if (disk === undefined) return false;
-    if (!this.room.make(held, disk, overflow)) {
+    if (!this.room.make(held, disk, overflow || isShared(held))) {
       if (!overflow || held.onGivenUp !== undefined) this.wanting.add(held);
-      if (held.staged) this.press(held);
+      if (held.isStaged) this.press(held);
       return false;
     }
     this.wanting.delete(held);
@@ -375,6 +376,8 @@ export class ChunkBuffer implements Keeper {
   shelf(output: string, log: Logger): ObjectShelf | undefined {
     if (this.options.open === undefined) return undefined;
     let manifests: Manifests | undefined;
+    /** Sequences of objects whose manifests may go. */
+    const settled = new Set<number>();
     const opened = (): Manifests => {
       const disk = this.diskNow();
       if (disk === undefined) throw new Error('The disk buffer cannot be opened.');
@@ -395,11 +398,16 @@ export class ChunkBuffer implements Keeper {
       stage: (chunks) => this.stage(chunks),
       write: async (manifest) => opened().write(manifest),
       acknowledge: async (manifest, delivered) => opened().acknowledge(manifest, delivered),
-      settled: async () => {
+      settled: async (sequence) => {
+        settled.add(sequence);
+        // What is settled meanwhile is not in what is synced now.
+        const before = new Set(settled);
         if ((await this.disk?.progressSynced()) !== true) return;
-        await opened()
-          .tidy()
-          .catch((error: unknown) => log.warn({ error }, 'Manifests of sent objects cannot be deleted'));
+        try {
+          for (const gone of await opened().tidy(before)) settled.delete(gone);
+        } catch (error) {
+          log.warn({ error }, 'Manifests of objects that were sent cannot be deleted');
+        }
       },
     };
   }
@@ -441,7 +449,8 @@ export class ChunkBuffer implements Keeper {
     const made = parcels.map(({ flight, from, to }) => {
       const held = this.hold(flight.chunk.extract([[from, to]]).detach());
       queue.enqueue(held, [[0, to - from]]);
-      if (held.staged || this.options.limits().overflow) this.store(held, 'soon', !held.staged);
+      const { isStaged } = held;
+      if (isStaged || this.options.limits().overflow) this.store(held, 'soon', !isStaged);
       return held;
     });
     return (callback) => {
@@ -484,11 +493,17 @@ export class ChunkBuffer implements Keeper {
   }
 }
 
+/** One output gathers it, and another one needs it too: should that be dead, the chunk stays on disk for its sake alone. */
+function isShared({ filesystem, isStaged, flights }: HeldChunk): boolean {
+  return isStaged && !filesystem && [...flights].some(({ staged }) => !staged);
+}
+
 function copyOf(disk: DiskStore, stored: StoredChunk): DiskCopy {
   return {
     get busy() {
       return stored.busy;
     },
+    becomeOverflow: () => disk.becomeOverflow(stored),
     settle: (output, from, to) => disk.settle(stored, output, from, to),
     read: () => disk.read(stored),
   };

@@ -6,7 +6,12 @@ import { Batch } from '../../src/event/batch.ts';
 import { encodeBatch } from '../../src/event/chunk.ts';
 
 const keeper = { charge: () => {}, gone: () => {} };
-const FRAME: DiskCopy = { busy: false, settle: () => {}, read: () => Promise.resolve(undefined) };
+const FRAME: DiskCopy = {
+  busy: false,
+  becomeOverflow: () => {},
+  settle: () => {},
+  read: () => Promise.resolve(undefined),
+};
 
 /** A chunk of ten records for two outputs; `move` takes the last two of one of them to a rest. */
 function chunkForTwo() {

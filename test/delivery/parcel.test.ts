@@ -7,7 +7,12 @@ import { Destination } from './harness.ts';
 
 it('pick keeps parcels of one flight apart that touch', () => {
   const facts = { tag: 'a', input: 'in', records: 9, bytes: 90, arrivedAt: 0 };
-  const copy = { busy: false, settle: () => {}, read: () => Promise.resolve(undefined) };
+  const copy = {
+    busy: false,
+    becomeOverflow: () => {},
+    settle: () => {},
+    read: () => Promise.resolve(undefined),
+  };
   const held = HeldChunk.ofDisk(1, facts, copy, { charge: () => {}, gone: () => {} });
   const flight = held.launch('out', [[0, 9]]);
   const parcel = (from: number, to: number) => ({ flight, from, to, attempts: 0, firstTriedAt: 0 });

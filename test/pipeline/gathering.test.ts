@@ -7,6 +7,7 @@ import { DiskStore } from '../../src/buffer/disk/store.ts';
 import { MemoryBuffer } from '../../src/buffer/memory.ts';
 import { GatheringQueue } from '../../src/delivery/gather/queue.ts';
 import { OutputLedger } from '../../src/delivery/ledger.ts';
+import type { OutputQueue } from '../../src/delivery/queue.ts';
 import { Undeliverable } from '../../src/delivery/undeliverable.ts';
 import { Batch } from '../../src/event/batch.ts';
 import { encodeBatch } from '../../src/event/chunk.ts';
@@ -17,7 +18,7 @@ import { Source } from '../../src/event/source.ts';
 import { ChunkBuffer } from '../../src/pipeline/chunk-buffer.ts';
 import type { GatheredObject, Gathering } from '../../src/plugin.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
-import { keptLetters, recordingLog } from '../delivery/harness.ts';
+import { Destination, keptLetters, recordingLog } from '../delivery/harness.ts';
 
 const HOUR = 3600;
 
@@ -42,6 +43,9 @@ class Run {
   /** What the store does with an object that was read to its end. */
   answer: (sent: Sent, signal: AbortSignal) => Outcome | Promise<Outcome> = () => ({});
   mostUp = 0;
+  overflowLimit = 1e9;
+  /** Queues that get all chunks, too. */
+  readonly others: OutputQueue[] = [];
   /** `storage.total_limit_size` of the output. */
   limit = Number.POSITIVE_INFINITY;
   private readonly waiters: { count: number; resolve: () => void }[] = [];
@@ -66,7 +70,7 @@ class Run {
           : () => new DiskStore({ directory, sync: 'normal', checksum: true, log, metrics }),
       limits: () => ({
         overflow: true,
-        overflowLimit: 1e9,
+        overflowLimit: this.overflowLimit,
         minFree: { bytes: 0 },
         maxChunksUp: 128,
         backlogMemory: 250_000,
@@ -146,6 +150,7 @@ class Run {
       batch.push({ n: first + i, padding }, undefined, 1000 + first + i, 0, i * 10, i * 10 + 10);
     const held = this.buffer.hold(encodeBatch(tag, batch, true, performance.now()));
     const flight = this.queue.enqueue(held, [[0, 10]]);
+    for (const queue of this.others) queue.enqueue(held, [[0, 10]]);
     if (again) {
       this.source.launch('s3', flight);
       this.source.advance(batch.base + 100);
@@ -268,6 +273,17 @@ describe('rule 26: objects', () => {
     second.queue.complete();
     await second.queue.idle();
     expect(second.sent).toEqual([{ key: 'app/1000-1', records: numbers(0, 20), retried: false }]);
+    await second.stop();
+  });
+
+  it('what waited for longer than an object may makes one object at a start, not one for each chunk', async () => {
+    const directory = folder();
+    const first = new Run(directory);
+    for (const n of [0, 10, 20]) first.write(n);
+    await first.stop();
+    const second = new Run(directory, { gather: { seconds: 0 } });
+    await second.uploaded(1);
+    expect(second.sent[0]?.records).toEqual(numbers(0, 30));
     await second.stop();
   });
 
@@ -506,6 +522,38 @@ describe('rule 26: objects', () => {
     expect(run.queue.dropOldest(1)).toBeGreaterThan(10_000);
     run.expectBalance();
     expect(run.queue.state).toMatchObject({ records: 10, objects: { open: 1, openRecords: 10, closed: 0 } });
+    await run.buffer.close();
+  });
+
+  it('what a dead output still needs of an uploaded object counts for storage.overflow.limit, and not before', async () => {
+    const run = new Run(folder());
+    const overflow = (): number => run.buffer.openDisk()?.overflowBytes ?? 0;
+    const dead = new Destination(
+      () => {
+        throw new RetryableError('down');
+      },
+      { stateName: 'dead' },
+    );
+    run.others.push(dead.queue);
+    run.write(0);
+    run.write(10, { tag: 'other' });
+    await run.buffer.secure(run.source);
+    expect(overflow()).toBe(0);
+    run.queue.complete();
+    await run.queue.idle();
+    expect(overflow()).toBeGreaterThan(20_000);
+    expect(run.buffer.openDisk()?.bytesFor('s3')).toBe(0);
+    run.overflowLimit = 25_000;
+    run.write(20);
+    expect(run.buffer.problem).toContain('storage.overflow.limit');
+    run.queue.complete();
+    await run.queue.idle();
+    expect(run.sent.map(({ records }) => records)).toEqual([
+      numbers(0, 10),
+      numbers(10, 20),
+      numbers(20, 30),
+    ]);
+    await dead.queue.halt();
     await run.buffer.close();
   });
 

@@ -3,6 +3,8 @@ import { elasticsearch } from './servers/elasticsearch.ts';
 import { loki } from './servers/loki.ts';
 import { otelcol } from './servers/otelcol.ts';
 import { opensearch } from './servers/opensearch.ts';
+import { moto } from './servers/moto.ts';
+import { versitygw } from './servers/versitygw.ts';
 import type { Service } from './support/service.ts';
 
 /** `test/services/NAME.test.ts` and its servers. */
@@ -13,4 +15,5 @@ export const SUITES: Readonly<Record<string, readonly Service[]>> = {
   opensearch: [opensearch],
   // A stand-in: nothing to install.
   splunk: [],
+  s3: [versitygw, moto],
 };

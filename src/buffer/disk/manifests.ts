@@ -40,8 +40,11 @@ export class Manifests {
     const names = new Map(this.names().map(({ name, sequence, kind }) => [`${sequence}.${kind}`, name]));
     for (const { name, sequence, kind } of this.names()) {
       found.last = Math.max(found.last, sequence);
-      // One that was acknowledged in part is there twice, for a moment.
-      if (kind === 'json' && names.has(`${sequence}.done`)) continue;
+      // A crash has cut an acknowledgement short: what is left of the object must not take its place.
+      if (kind === 'json' && names.has(`${sequence}.done`)) {
+        rmSync(join(this.folder, name));
+        continue;
+      }
       const manifest = parse(readFileSync(join(this.folder, name), 'utf8'));
       if (manifest?.sequence !== sequence) {
         renameSync(join(this.folder, name), join(this.folder, `${name}.damaged`));
@@ -93,13 +96,15 @@ export class Manifests {
     await rm(file, { force: true });
   }
 
-  /** What was acknowledged is in the synced progress log: it need not be said twice. */
-  async tidy(): Promise<void> {
+  /** What these name is in the synced progress log: it need not be said twice. Returns which went; the last one of all stays. */
+  async tidy(settled: ReadonlySet<number>): Promise<number[]> {
     const names = this.names();
     const last = names.at(-1)?.sequence;
-    for (const { name, sequence, kind } of names) {
-      if (kind === 'done' && sequence !== last) await rm(join(this.folder, name), { force: true });
-    }
+    const gone = names.filter(
+      ({ sequence, kind }) => kind === 'done' && settled.has(sequence) && sequence !== last,
+    );
+    for (const { name } of gone) await rm(join(this.folder, name), { force: true });
+    return gone.map(({ sequence }) => sequence);
   }
 
   private file(sequence: number, kind: 'json' | 'done'): string {

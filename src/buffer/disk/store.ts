@@ -266,6 +266,13 @@ export class DiskStore {
     if (settled) this.gone(stored);
   }
 
+  /** A chunk counts for the limit of what is there because outputs are slow or dead; a start knows that of what was moved since. */
+  becomeOverflow({ description, state }: StoredChunk): void {
+    if (description.overflow || state === 'gone') return;
+    description.overflow = true;
+    this.overflowTotal += description.bytes;
+  }
+
   /** Writes what was settled; not synced. Never throws: what is not written is sent again after a crash. */
   writeProgress(): void {
     // A log that cannot even be begun is tried again once a second.

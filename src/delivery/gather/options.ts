@@ -18,8 +18,8 @@ export interface ObjectShelf {
    * Rejects with what the file system says.
    */
   acknowledge(manifest: Manifest, delivered?: readonly ManifestChunk[]): Promise<void>;
-  /** What was acknowledged is settled: its manifest may go when that is durable too. Never rejects. */
-  settled(): Promise<void>;
+  /** What was acknowledged by that sequence is settled: its manifest may go when that is durable too. Never rejects. */
+  settled(sequence: number): Promise<void>;
 }
 
 export interface FoundManifests {
@@ -37,10 +37,12 @@ export interface ObjectSeries {
 
 export interface GatheringOptions extends Omit<
   QueueOptions,
-  'output' | 'limits' | 'flushMs' | 'extract' | 'mayLoad'
+  'output' | 'limits' | 'flushMs' | 'extract' | 'mayLoad' | 'charge'
 > {
   output: ObjectOutput;
   gather: Gathering;
+  /** Accounts for the memory of uploads: bytes taken, or freed when negative. */
+  charge: (bytes: number) => void;
   /** Undefined: there is no disk, and objects are gathered in memory. */
   shelf: ObjectShelf | undefined;
   /** Bytes that are gathered in memory where there is no disk. */

@@ -18,7 +18,7 @@ export interface Given {
 
 export class ObjectReader {
   /** What the output got, in order. */
-  readonly given: Given[] = [];
+  given: Given[] = [];
   records = 0;
   /** The output has read it to its end. */
   whole = false;
@@ -34,7 +34,11 @@ export class ObjectReader {
     this.onDamaged = onDamaged;
   }
 
+  /** Reads it from the beginning. */
   async *slices(): AsyncIterable<Slice> {
+    this.given = [];
+    this.records = 0;
+    this.whole = false;
     for (const entry of this.object.entries) {
       const { flight } = entry;
       this.attempt.moved();

@@ -40,7 +40,7 @@ export class Settlement {
     }
     series.uploaded.value++;
     writeMarks();
-    await this.options.shelf?.settled();
+    await this.options.shelf?.settled(object.sequence);
   }
 
   /** Refused records go where such records go, a chunk at a time. Returns which they are. */
@@ -111,6 +111,7 @@ export class Settlement {
     }
     await this.acknowledge(object, []);
     this.options.writeMarks();
+    await this.options.shelf?.settled(object.sequence);
   }
 
   /** Records of an entry are gone. */

@@ -28,6 +28,8 @@ export class StagedObject {
   retried = false;
   /** Attempts that failed. */
   attempts = 0;
+  /** Monotonic milliseconds before which it is not sent again. */
+  notBefore = 0;
   /** Monotonic milliseconds of the first attempt; 0 before it. */
   firstTriedAt = 0;
   /** It is being sent, or given up. */
