@@ -39,6 +39,7 @@ export async function openStreamClient(
     keepAlive: options['net.keepalive'],
     keepAliveIdleMs: options['net.keepalive_idle_timeout'] * 1000,
     maxUses: options['net.keepalive_max_recycle'],
+    maxConnections: options['net.max_worker_connections'],
     sourceAddress: options['net.source_address'],
     prefer: preferredFamily(options),
     greet: more.greet,

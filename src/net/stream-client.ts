@@ -27,6 +27,8 @@ export interface StreamClientOptions {
   keepAliveIdleMs: number;
   /** Uses of one connection; 0: no limit. */
   maxUses: number;
+  /** Connections in use at once; further attempts wait for one. 0 or absent: no limit. */
+  maxConnections?: number;
   sourceAddress?: string | undefined;
   /** Which addresses of a name come first. */
   prefer?: 'ipv4' | 'ipv6' | undefined;
@@ -42,6 +44,9 @@ export class StreamClient {
   private readonly lookup: LookupFunction | undefined;
   private idle: StreamConnection[] = [];
   private readonly open = new Set<StreamConnection>();
+  private inUse = 0;
+  /** Attempts that wait for others to end, in order. */
+  private waiting: (() => void)[] = [];
   private closed = false;
 
   /** Reads the certificates. Connects at the first use. Throws for a setting that cannot work. */
@@ -59,9 +64,48 @@ export class StreamClient {
    */
   async use<T>(signal: AbortSignal, use: (connection: StreamConnection) => Promise<T>): Promise<T> {
     signal.throwIfAborted();
-    if (this.closed) throw new RetryableError(`${this.place}: the output is closed`);
+    await this.turn(signal);
+    try {
+      return await this.useNow(signal, use);
+    } finally {
+      this.inUse--;
+      this.waiting.shift()?.();
+    }
+  }
+
+  /** Waits until there may be one more connection in use, and counts it. */
+  private async turn(signal: AbortSignal): Promise<void> {
+    while (this.isFull()) {
+      await new Promise<void>((resolve, reject) => {
+        const go = (): void => {
+          signal.removeEventListener('abort', leave);
+          resolve();
+        };
+        const leave = (): void => {
+          this.waiting = this.waiting.filter((other) => other !== go);
+          reject(signal.reason as Error);
+        };
+        this.waiting.push(go);
+        signal.addEventListener('abort', leave, { once: true });
+      });
+    }
+    this.inUse++;
+  }
+
+  private isFull(): boolean {
+    const { maxConnections = 0 } = this.options;
+    return maxConnections > 0 && this.inUse >= maxConnections;
+  }
+
+  private async useNow<T>(
+    signal: AbortSignal,
+    use: (connection: StreamConnection) => Promise<T>,
+  ): Promise<T> {
+    signal.throwIfAborted();
     this.refresh();
-    const connection = this.rested() ?? this.connection();
+    const rested = await this.rested();
+    if (this.closed) throw new RetryableError(`${this.place}: the output is closed`);
+    const connection = rested ?? this.connection();
     const interrupt = (): void => connection.destroy();
     signal.addEventListener('abort', interrupt, { once: true });
     try {
@@ -89,10 +133,14 @@ export class StreamClient {
   }
 
   /** An idle connection that still stands. */
-  private rested(): StreamConnection | undefined {
+  private async rested(): Promise<StreamConnection | undefined> {
     for (;;) {
       const connection = this.idle.pop();
-      if (connection === undefined || connection.usable) return connection;
+      if (connection === undefined) return undefined;
+      connection.awake();
+      // What the other side has done since the loop last looked: a closed connection takes bytes all the same, and they are lost.
+      await loopTurn();
+      if (connection.usable) return connection;
       connection.destroy();
     }
   }
@@ -213,10 +261,15 @@ export class StreamConnection {
     }
   }
 
-  /** Resolves once it can be written to. */
-  async ready(): Promise<void> {
+  /** It rests no longer. */
+  awake(): void {
     clearTimeout(this.resting);
     this.socket.ref();
+  }
+
+  /** Resolves once it can be written to. */
+  async ready(): Promise<void> {
+    this.awake();
     await this.standing;
     this.socket.setTimeout(this.ioTimeoutMs);
     this.throwIfGone();
@@ -230,6 +283,16 @@ export class StreamConnection {
     });
     await Promise.race([written, this.gone]);
     this.throwIfGone();
+  }
+
+  /**
+   * As {@link write}, where the protocol has no answers: looks once more whether the other side cut the connection off, which is all that
+   * it could say. What it does later nobody hears of.
+   */
+  async writeUnanswered(bytes: Uint8Array | string): Promise<void> {
+    await this.write(bytes);
+    await loopTurn();
+    if (this.failure !== undefined) throw this.broken();
   }
 
   /** The next bytes that the other side sends. Throws when it closes the connection instead. */
@@ -290,6 +353,12 @@ export class StreamConnection {
 
 /** What the other side gets to close its half. Milliseconds. */
 const END_MS = 5000;
+
+function loopTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
 
 function joined({ host, port }: { host: string; port: number }): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
