@@ -10,6 +10,7 @@ import { lookup } from 'node:dns';
 import { isIPv6 } from 'node:net';
 import { RetryableError } from '../event/outcome.ts';
 import { describeFailure } from './failure.ts';
+import { loopTurn } from './loop-turn.ts';
 
 export interface DatagramClientOptions {
   host: string;
@@ -56,9 +57,7 @@ export class DatagramClient {
         await connected.sendAll(bytes, ends, from, Math.min(ends.length, from + WINDOW), tooLarge);
       }
       // The refusal of the last one, where it comes at once.
-      await new Promise((resolve) => {
-        setImmediate(resolve);
-      });
+      await loopTurn();
       signal.throwIfAborted();
       if (connected.failure === undefined) return tooLarge;
     } finally {

@@ -10,6 +10,7 @@ import { connect as connectTls } from 'node:tls';
 import { RetryableError } from '../event/outcome.ts';
 import { describeFailure } from './failure.ts';
 import { preferring } from './lookup.ts';
+import { loopTurn } from './loop-turn.ts';
 import { TlsMaterial } from './tls.ts';
 import type { TlsSettings } from './tls.ts';
 
@@ -353,12 +354,6 @@ export class StreamConnection {
 
 /** What the other side gets to close its half. Milliseconds. */
 const END_MS = 5000;
-
-function loopTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
-}
 
 function joined({ host, port }: { host: string; port: number }): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
