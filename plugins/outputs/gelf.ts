@@ -136,7 +136,9 @@ export default defineOutput({
         close: () => client.close(),
       };
     }
-    const client = await openStreamClient({ ...options, tls: options.tls || mode === 'tls' }, context);
+    const client = await openStreamClient({ ...options, tls: options.tls || mode === 'tls' }, context, {
+      unanswered: true,
+    });
     return {
       async deliver(slices, signal) {
         signal.throwIfAborted();

@@ -102,6 +102,7 @@ export default defineOutput({
     }
     const client = await openStreamClient({ ...options, tls: options.tls || mode === 'tls' }, context, {
       path: mode === 'unix_tcp' ? options.path : undefined,
+      unanswered: true,
     });
     const encode = messageEncoder(options, changes, framing === 'newline' ? onOneLine : asItIs);
     return {

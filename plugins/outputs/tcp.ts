@@ -23,7 +23,7 @@ export default defineOutput({
   check: (options) => [...checkDestination(options), ...checkSocketFormat(options)],
   async create(options, context) {
     const format = await makeSocketFormat(options);
-    const client = await openStreamClient(options, context);
+    const client = await openStreamClient(options, context, { unanswered: true });
     const pool = new SinkPool();
     return {
       async deliver(slices, signal) {

@@ -6,7 +6,7 @@
  */
 import { connect as connectPlain, isIP } from 'node:net';
 import type { LookupFunction, Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTls, TLSSocket } from 'node:tls';
 import { RetryableError } from '../event/outcome.ts';
 import { describeFailure } from './failure.ts';
 import { preferring } from './lookup.ts';
@@ -33,6 +33,11 @@ export interface StreamClientOptions {
   sourceAddress?: string | undefined;
   /** Which addresses of a name come first. */
   prefer?: 'ipv4' | 'ipv6' | undefined;
+  /**
+   * The protocol has no answers. By TLS 1.3 a server refuses a client's certificate, or the lack of one, only after the client takes the
+   * connection to stand: then what is written first waits for the server's session ticket, which says that it has taken the client.
+   */
+  unanswered?: boolean;
   /** What the protocol says first on a new connection (a handshake). A throw closes the connection and fails the attempt. */
   greet?: ((connection: StreamConnection) => Promise<void>) | undefined;
 }
@@ -105,7 +110,12 @@ export class StreamClient {
     signal.throwIfAborted();
     this.refresh();
     const rested = await this.rested();
-    if (this.closed) throw new RetryableError(`${this.place}: the output is closed`);
+    // It may have been while the loop turned.
+    if (signal.aborted || this.closed) {
+      rested?.destroy();
+      signal.throwIfAborted();
+      throw new RetryableError(`${this.place}: the output is closed`);
+    }
     const connection = rested ?? this.connection();
     const interrupt = (): void => connection.destroy();
     signal.addEventListener('abort', interrupt, { once: true });
@@ -242,7 +252,7 @@ export class StreamConnection {
     this.standing.catch(() => {});
   }
 
-  private async stand({ connectTimeoutMs, tls, greet }: StreamClientOptions): Promise<void> {
+  private async stand({ connectTimeoutMs, tls, greet, unanswered }: StreamClientOptions): Promise<void> {
     const timer =
       connectTimeoutMs === 0
         ? undefined
@@ -255,11 +265,25 @@ export class StreamConnection {
       });
       await Promise.race([connected, this.gone]);
       this.throwIfGone();
+      if (unanswered === true && this.socket instanceof TLSSocket) await this.taken(this.socket);
       await greet?.(this);
       this.socket.setTimeout(this.ioTimeoutMs);
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** Waits until the server shows that it has taken the client, a while for one that never shows it. */
+  private async taken(socket: TLSSocket): Promise<void> {
+    if (socket.getProtocol() !== 'TLSv1.3') return;
+    let timer: NodeJS.Timeout | undefined;
+    const shown = new Promise<void>((resolve) => {
+      socket.once('session', () => resolve());
+      timer = setTimeout(resolve, TICKET_MS);
+    });
+    await Promise.race([shown, this.gone]);
+    clearTimeout(timer);
+    this.throwIfGone();
   }
 
   /** It rests no longer. */
@@ -351,6 +375,9 @@ export class StreamConnection {
     return new RetryableError(`${this.place}: ${reason}`, { cause });
   }
 }
+
+/** Servers send their tickets at once; those that send none cost this once per connection. Milliseconds. */
+const TICKET_MS = 1000;
 
 /** What the other side gets to close its half. Milliseconds. */
 const END_MS = 5000;

@@ -15,7 +15,7 @@ describeOutput('gelf', async () => {
   const sink = await new StreamSink().open();
   const output = await createOutput(gelf, { port: String(sink.port), mode: 'tcp' }, contextIn('/'));
   return {
-    // The records of the contract have no short message: they are wrapped, and what is rejected is another test's.
+    // The records of the contract have no short message: it shows nothing but how attempts go, and that they are rejected for that alone.
     output: {
       ...output,
       async deliver(slices, signal) {
