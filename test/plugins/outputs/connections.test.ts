@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { TlsOptions } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { registry } from '../../../plugins/index.ts';
-import type { Option, Output, OutputDefinition } from '../../../src/plugin.ts';
+import type { Output, OutputDefinition } from '../../../src/plugin.ts';
 import { netOptions, RetryableError, tlsOptions } from '../../../src/plugin.ts';
 import { contextIn, createOutput, noAbort, sliceOf } from '../../contract/support.ts';
 import { tlsFile } from '../../net/servers.ts';
@@ -30,7 +30,7 @@ describe.each(registry.names('output').filter((name) => !LOCAL.has(name)))('%s',
     const problems: string[] = [];
     for (const [key, common] of Object.entries({ ...tlsOptions, ...netOptions })) {
       if (isDifferent(definition.name, key)) continue;
-      const spec = (definition.options[key] as Option<unknown> | undefined)?.spec;
+      const spec = definition.options[key]?.spec;
       if (spec === undefined) problems.push(`${key} is missing`);
       else if (spec.ignored !== undefined) continue;
       else if (spec.type !== common.spec.type) problems.push(`${key} is ${spec.type}`);
