@@ -6,6 +6,7 @@ import { describe, expect } from 'vitest';
 import { parseExact, valueToJson } from '../../src/event/json.ts';
 import type { LogRecord } from '../../src/event/record.ts';
 import { tlsFile } from '../net/servers.ts';
+import { StreamSink } from '../net/sockets.ts';
 import type { AgentProcess } from '../support/agent.ts';
 import { test } from '../support/e2e.ts';
 import type { Rig } from '../support/e2e.ts';
