@@ -30,6 +30,10 @@ const PLUGINS: Readonly<Record<Kind, Readonly<Record<string, Loader>>>> = {
     loki: () => import('./outputs/loki.ts'),
     splunk: () => import('./outputs/splunk.ts'),
     s3: () => import('./outputs/s3.ts'),
+    syslog: () => import('./outputs/syslog.ts'),
+    tcp: () => import('./outputs/tcp.ts'),
+    udp: () => import('./outputs/udp.ts'),
+    gelf: () => import('./outputs/gelf.ts'),
   },
   parser: {
     json: () => import('./parsers/json.ts'),
@@ -62,7 +66,7 @@ const LATER: Readonly<Record<Kind, readonly LaterPlugin[]>> = {
     'alter_size aws checklist ecs expect geoip2 kubernetes log_to_metrics lua multiline nest nightfall rewrite_tag stdout sysinfo tensorflow throttle throttle_size type_converter wasm',
   ),
   output: named(
-    'azure azure_blob azure_kusto azure_logs_ingestion bigquery chronicle cloudwatch_logs counter datadog exit flowcounter forward gcs gelf influxdb kafka kafka-rest kinesis_firehose kinesis_streams lib logdna nats nrlogs oracle_log_analytics pgsql plot prometheus_exporter prometheus_remote_write skywalking slack stackdriver syslog tcp td udp vivo_exporter websocket',
+    'azure azure_blob azure_kusto azure_logs_ingestion bigquery chronicle cloudwatch_logs counter datadog exit flowcounter forward gcs influxdb kafka kafka-rest kinesis_firehose kinesis_streams lib logdna nats nrlogs oracle_log_analytics pgsql plot prometheus_exporter prometheus_remote_write skywalking slack stackdriver td vivo_exporter websocket',
   ),
   parser: [],
 };

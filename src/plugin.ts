@@ -15,6 +15,7 @@ import type { Receipt } from './event/receipt.ts';
 import type { ObjectPlan } from './event/manifest.ts';
 import type { Source } from './event/source.ts';
 import type { OptionFields, OptionValues } from './config/schema.ts';
+import type * as datagramClient from './net/datagram-client.ts';
 import type * as httpClient from './net/http-client.ts';
 import type * as listenerTls from './net/listener-tls.ts';
 import type * as streamClient from './net/stream-client.ts';
@@ -420,6 +421,7 @@ export { retryAfterMs } from './net/retry-after.ts';
 export { listenFailure } from './net/listen-failure.ts';
 export type { ListenAttempt } from './net/listen-failure.ts';
 export type { ListenerTls, ListenerTlsOptions, ListenerTlsSettings } from './net/listener-tls.ts';
+export type { DatagramClient } from './net/datagram-client.ts';
 export type { HttpClient, HttpClientOptions, HttpRequest, HttpResponse } from './net/http-client.ts';
 export type { StreamClient, StreamClientOptions, StreamConnection } from './net/stream-client.ts';
 export type { TlsSettings } from './net/tls.ts';
@@ -432,6 +434,9 @@ export const loadHttpClient = async (): Promise<Pick<typeof httpClient, 'HttpCli
 /** Loads the client of the outputs that write to a TCP, TLS or unix socket. */
 export const loadStreamClient = async (): Promise<Pick<typeof streamClient, 'StreamClient'>> =>
   import('./net/stream-client.ts');
+/** Loads the client of the outputs that send UDP datagrams. */
+export const loadDatagramClient = async (): Promise<Pick<typeof datagramClient, 'DatagramClient'>> =>
+  import('./net/datagram-client.ts');
 /** Loads the TLS of listeners. */
 export const loadListenerTls = async (): Promise<Pick<typeof listenerTls, 'ListenerTls'>> =>
   import('./net/listener-tls.ts');

@@ -12,17 +12,11 @@ import type {
 export const hostOption = string().default('127.0.0.1').describe('Host name or address, IPv6 too.');
 
 type Tls = OptionValues<typeof tlsOptions>;
-type Net = OptionValues<typeof netOptions>;
+type Net = Pick<OptionValues<typeof netOptions>, 'net.dns.prefer_ipv4' | 'net.dns.prefer_ipv6'>;
 
 /** The problems of these options, for `check`. */
 export function checkDestination(options: Tls & { host: string }): OptionProblem[] {
-  const problems: OptionProblem[] = [];
-  if (/[\s/?#@]/.test(options.host)) {
-    problems.push({
-      key: 'host',
-      message: 'is not a host: write the name or address alone, the path as uri, the port as port',
-    });
-  }
+  const problems = checkHost(options.host);
   if ((options['tls.crt_file'] === undefined) !== (options['tls.key_file'] === undefined)) {
     const key = options['tls.crt_file'] === undefined ? 'tls.key_file' : 'tls.crt_file';
     problems.push({
@@ -39,6 +33,17 @@ export function checkDestination(options: Tls & { host: string }): OptionProblem
     });
   }
   return problems;
+}
+
+/** The problems of a host, for `check`. */
+export function checkHost(host: string): OptionProblem[] {
+  if (!/[\s/?#@]/.test(host)) return [];
+  return [
+    {
+      key: 'host',
+      message: 'is not a host: write the name or address alone, the path as uri, the port as port',
+    },
+  ];
 }
 
 function isUnverified(options: Tls): boolean {

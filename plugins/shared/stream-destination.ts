@@ -1,5 +1,5 @@
 /** What the outputs share that write to a TCP, TLS or unix socket: the options of their destination, and the client made of them. */
-import { integer, loadStreamClient, netOptions, tlsOptions } from '../../src/plugin.ts';
+import { ignored, integer, loadStreamClient, netOptions, tlsOptions } from '../../src/plugin.ts';
 import type {
   Option,
   OptionValues,
@@ -9,7 +9,18 @@ import type {
 } from '../../src/plugin.ts';
 import { hostOption, preferredFamily, reportVerification, tlsSettings } from './destination.ts';
 
-const fields = { host: hostOption, ...tlsOptions, ...netOptions };
+const NO_PROXY = 'only outputs that speak HTTP go through a proxy';
+
+const fields = {
+  host: hostOption,
+  ...tlsOptions,
+  'tls.proxy.ca_file': ignored(NO_PROXY),
+  'tls.proxy.ca_path': ignored(NO_PROXY),
+  'tls.proxy.verify': ignored(NO_PROXY),
+  'tls.proxy.verify_hostname': ignored(NO_PROXY),
+  ...netOptions,
+  'net.proxy_env_ignore': ignored(NO_PROXY),
+};
 
 type Fields = typeof fields & { port: Option<number> };
 export type StreamDestinationValues = OptionValues<Fields>;
@@ -21,12 +32,16 @@ export function streamDestinationOptions(port: number): Fields {
 
 /**
  * Opens the client; `more.path` names a unix socket instead of host and port, `more.greet` is what the protocol says first on a new
- * connection. Throws for certificates that cannot be used.
+ * connection, `more.unanswered` that it has no answers. Throws for certificates that cannot be used.
  */
 export async function openStreamClient(
   options: StreamDestinationValues,
   context: OutputContext,
-  more: { path?: string | undefined; greet?: (connection: StreamConnection) => Promise<void> } = {},
+  more: {
+    path?: string | undefined;
+    unanswered?: boolean;
+    greet?: (connection: StreamConnection) => Promise<void>;
+  } = {},
 ): Promise<StreamClient> {
   reportVerification(options, context);
   const { StreamClient: Client } = await loadStreamClient();
@@ -39,8 +54,10 @@ export async function openStreamClient(
     keepAlive: options['net.keepalive'],
     keepAliveIdleMs: options['net.keepalive_idle_timeout'] * 1000,
     maxUses: options['net.keepalive_max_recycle'],
+    maxConnections: options['net.max_worker_connections'],
     sourceAddress: options['net.source_address'],
     prefer: preferredFamily(options),
+    unanswered: more.unanswered ?? false,
     greet: more.greet,
   });
 }

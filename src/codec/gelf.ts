@@ -1,21 +1,49 @@
 /**
  * A record as GELF 1.1 JSON, one line: the known fields under their names, all others flattened to `_name`.
  *
+ * What a known field cannot hold (a level that is none, a time that is no number) goes under its own name with the others. Names hold
+ * letters, digits, `_`, `-` and `.`; other characters become `_`, and a name that is taken then gets a number. `_id` belongs to the server:
+ * a record's `id` is sent as `_id_`.
+ *
  * Source: https://go2docs.graylog.org/current/getting_in_log_data/gelf.html and Fluent Bit's keys for it
  */
 import { valueToJson } from '../event/json.ts';
 import type { ReadonlyRecord, ReadonlyValue, Value } from '../event/record.ts';
 
-/** The record's keys of GELF's own fields. */
+/** The record's keys of GELF's own fields, and what it gets besides. */
 export interface GelfKeys {
   timestamp: string;
   host: string;
   shortMessage: string;
   fullMessage: string;
   level: string;
+  /** The host of records that name none. GELF requires one. */
+  fallbackHost?: string;
+  /** Name of a field that takes the tag. */
+  tag?: string | undefined;
 }
 
-const LEVELS = ['emerg', 'alert', 'crit', 'err', 'warning', 'notice', 'info', 'debug'];
+/** Syslog's numbers by Fluent Bit's words, and by those that loggers use for them. */
+const LEVELS: Readonly<Record<string, number>> = {
+  emerg: 0,
+  emergency: 0,
+  panic: 0,
+  alert: 1,
+  crit: 2,
+  critical: 2,
+  fatal: 2,
+  err: 3,
+  error: 3,
+  warning: 4,
+  warn: 4,
+  notice: 5,
+  info: 6,
+  information: 6,
+  informational: 6,
+  debug: 7,
+  trace: 7,
+};
+const UNFIT = /[^\w.-]/gu;
 
 /** The GELF text of a record; undefined when it has no short message, which GELF requires. */
 export function gelfText(
@@ -23,39 +51,83 @@ export function gelfText(
   seconds: number,
   nanos: number,
   keys: GelfKeys,
+  tag = '',
 ): string | undefined {
-  const members = ['"version":"1.1"'];
-  const known = new Map([
-    [keys.host, 'host'],
-    [keys.shortMessage, 'short_message'],
-    [keys.timestamp, 'timestamp'],
-    [keys.level, 'level'],
-    [keys.fullMessage, 'full_message'],
-  ]);
-  const seen = new Set<string>();
-  for (const [key, value] of Object.entries(record)) {
-    const field = known.get(key);
-    // `_id` belongs to the server.
-    if (value === null || (field === undefined && key === 'id')) continue;
-    if (field === undefined) {
-      flatten(`_${key}`, value, members);
-    } else {
-      seen.add(field);
-      members.push(`"${field}":${fieldJson(field, value)}`);
-    }
+  const shortMessage = textAt(record, keys.shortMessage);
+  if (shortMessage === undefined) return undefined;
+  const fields = new Fields();
+  fields.known('version', '"1.1"');
+  fields.known('short_message', JSON.stringify(shortMessage));
+  const host = textAt(record, keys.host) ?? keys.fallbackHost;
+  if (host !== undefined) fields.known('host', JSON.stringify(host));
+  const level = Object.hasOwn(record, keys.level) ? levelOf(record[keys.level]) : undefined;
+  if (level !== undefined) fields.known('level', String(level));
+  const fullMessage = textAt(record, keys.fullMessage);
+  if (fullMessage !== undefined) fields.known('full_message', JSON.stringify(fullMessage));
+  const own = Object.hasOwn(record, keys.timestamp) ? record[keys.timestamp] : undefined;
+  const hasTime = typeof own === 'number' || typeof own === 'bigint';
+  fields.known(
+    'timestamp',
+    hasTime ? valueToJson(own) : `${seconds}.${String(Math.trunc(nanos / 1e6)).padStart(3, '0')}`,
+  );
+  for (const key of Object.keys(record)) {
+    const sent =
+      key === keys.shortMessage ||
+      (key === keys.host && textAt(record, key) !== undefined) ||
+      (key === keys.level && level !== undefined) ||
+      (key === keys.fullMessage && fullMessage !== undefined) ||
+      (key === keys.timestamp && hasTime);
+    if (!sent) fields.add(`_${key}`, record[key]);
   }
-  if (!seen.has('short_message')) return undefined;
-  if (!seen.has('timestamp'))
-    members.push(`"timestamp":${seconds}.${String(Math.trunc(nanos / 1e6)).padStart(3, '0')}`);
-  return `{${members.join(',')}}`;
+  if (keys.tag !== undefined) fields.add(`_${keys.tag}`, tag);
+  return `{${fields.members.join(',')}}`;
 }
 
-function fieldJson(field: string, value: ReadonlyValue): string {
-  if (field === 'level' && typeof value === 'string') {
-    const level = /^[0-7]$/.test(value) ? Number(value) : LEVELS.indexOf(value.toLowerCase());
-    if (level >= 0) return String(level);
+/** The members of a GELF message. */
+class Fields {
+  readonly members: string[] = [];
+  private readonly names = new Set<string>(['_id']);
+
+  known(name: string, json: string): void {
+    this.members.push(`"${name}":${json}`);
   }
-  return scalarJson(value);
+
+  /** Adds a value, a map as several. */
+  add(name: string, value: ReadonlyValue | undefined): void {
+    if (value === null || value === undefined) return;
+    if (typeof value === 'object' && !Array.isArray(value)) {
+      for (const [key, inner] of Object.entries(value)) this.add(`${name}_${key}`, inner);
+      return;
+    }
+    this.members.push(`"${this.free(name)}":${scalarJson(value)}`);
+  }
+
+  /** The name as GELF takes it, and no other member has it. */
+  private free(name: string): string {
+    const fitting = name.replace(UNFIT, '_');
+    let free = fitting;
+    for (let number = 1; this.names.has(free); number++)
+      free = number === 1 && fitting === '_id' ? '_id_' : `${fitting}_${number + 1}`;
+    this.names.add(free);
+    return free;
+  }
+}
+
+/** What a text field can hold of a value: no nothing, and no blanks alone, which servers refuse. */
+function textAt(record: ReadonlyRecord, key: string): string | undefined {
+  const value = Object.hasOwn(record, key) ? record[key] : undefined;
+  if (value === undefined || value === null) return undefined;
+  const text = textOf(value);
+  return text.trim() === '' ? undefined : text;
+}
+
+function levelOf(value: ReadonlyValue | undefined): number | undefined {
+  if (typeof value === 'number')
+    return Number.isInteger(value) && value >= 0 && value <= 7 ? value : undefined;
+  if (typeof value !== 'string') return undefined;
+  const word = value.trim().toLowerCase();
+  if (/^[0-7]$/.test(word)) return Number(word);
+  return Object.hasOwn(LEVELS, word) ? LEVELS[word] : undefined;
 }
 
 /** Numbers stay numbers; what GELF does not know (booleans, lists, maps) becomes text. */
@@ -69,12 +141,4 @@ function scalarJson(value: ReadonlyValue): string {
 
 function textOf(value: ReadonlyValue): string {
   return typeof value === 'string' ? value : valueToJson(value as Value);
-}
-
-function flatten(name: string, value: ReadonlyValue, members: string[]): void {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    if (value !== null) members.push(`${JSON.stringify(name)}:${scalarJson(value)}`);
-    return;
-  }
-  for (const [key, inner] of Object.entries(value)) flatten(`${name}_${key}`, inner, members);
 }

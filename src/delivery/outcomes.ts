@@ -6,14 +6,20 @@ import { moveLeftovers } from './leftover.ts';
 import { countRecords, parcelBytes, pick } from './parcel.ts';
 import type { Parcel } from './parcel.ts';
 import type { QueueOptions } from './queue-options.ts';
+import { RepeatLimiter } from '../telemetry/repeats.ts';
 import type { WhenSafe } from './undeliverable.ts';
 import type { Waiting } from './waiting.ts';
+
+/** A destination that goes on failing for the same reason is told once, then once in a window with how often. */
+const FAILING_RULE = { burst: 1, windowMs: 60_000 };
 
 export class Outcomes {
   /** Of the queue; an exchange changes them. */
   options: QueueOptions;
   private readonly waiting: Waiting;
   private readonly health: DestinationHealth;
+  /** By reason: what was told of the destination since it last worked. */
+  private readonly told = new RepeatLimiter();
 
   constructor(options: QueueOptions, waiting: Waiting, health: DestinationHealth) {
     this.options = options;
@@ -109,7 +115,7 @@ export class Outcomes {
     retryAfterMs: number | undefined,
     destinationFailed: boolean,
   ): void {
-    const { ledger, log, maxRetries, maxAgeMs, backoff, undeliverable } = this.options;
+    const { ledger, maxRetries, maxAgeMs, backoff, undeliverable } = this.options;
     const now = performance.now();
     const kept: Parcel[] = [];
     const tired: Parcel[] = [];
@@ -131,15 +137,7 @@ export class Outcomes {
     let wait = backoffMs(attempts, backoff, retryAfterMs);
     if (destinationFailed) {
       wait = this.health.failed(reason, backoff, retryAfterMs);
-      log.warn(
-        {
-          error: reason,
-          failures: this.health.failures,
-          retry_in_ms: Math.round(wait),
-          records: countRecords(kept),
-        },
-        'The destination failed; its records are sent again',
-      );
+      this.tell(reason, wait, countRecords(kept));
     }
     if (kept.length > 0) {
       ledger.retries.value++;
@@ -151,9 +149,29 @@ export class Outcomes {
     if (kept.length < parcels.length) this.options.writeMarks();
   }
 
+  /** Says that the destination fails: at once when that or its reason is new, then once in a while. */
+  private tell(reason: string, wait: number, records: number): void {
+    const { log } = this.options;
+    const { failures } = this.health;
+    this.told.offer(reason, FAILING_RULE, (repeated) => {
+      log.warn(
+        {
+          error: reason,
+          failures,
+          ...(repeated > 0 ? { repeated: `${repeated} times` } : {}),
+          retry_in_ms: Math.round(wait),
+          records,
+        },
+        'The destination failed; its records are sent again',
+      );
+    });
+  }
+
   /** Something was delivered. */
   recovered(): void {
     const failures = this.health.worked();
-    if (failures > 0) this.options.log.info({ failures }, 'The destination works again');
+    if (failures === 0) return;
+    this.told.clear();
+    this.options.log.info({ failures }, 'The destination works again');
   }
 }

@@ -27,6 +27,13 @@ const BY_CODE: Readonly<Record<string, string>> = {
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     'its certificate comes from an unknown authority: set tls.ca_file to that of the authority',
   CERT_HAS_EXPIRED: 'its certificate has expired',
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED:
+    'it wants a certificate of this side: set tls.crt_file and tls.key_file',
+  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: 'it does not trust the own certificate: check tls.crt_file',
+  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION:
+    'it takes no TLS version of those between tls.min_version and tls.max_version',
+  ERR_SSL_UNSUPPORTED_PROTOCOL:
+    'it takes no TLS version of those between tls.min_version and tls.max_version',
 };
 
 const MAX_DEPTH = 5;

@@ -6,10 +6,11 @@
  */
 import { connect as connectPlain, isIP } from 'node:net';
 import type { LookupFunction, Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTls, TLSSocket } from 'node:tls';
 import { RetryableError } from '../event/outcome.ts';
 import { describeFailure } from './failure.ts';
 import { preferring } from './lookup.ts';
+import { loopTurn } from './loop-turn.ts';
 import { TlsMaterial } from './tls.ts';
 import type { TlsSettings } from './tls.ts';
 
@@ -27,9 +28,16 @@ export interface StreamClientOptions {
   keepAliveIdleMs: number;
   /** Uses of one connection; 0: no limit. */
   maxUses: number;
+  /** Connections in use at once; further attempts wait for one. 0 or absent: no limit. */
+  maxConnections?: number;
   sourceAddress?: string | undefined;
   /** Which addresses of a name come first. */
   prefer?: 'ipv4' | 'ipv6' | undefined;
+  /**
+   * The protocol has no answers. By TLS 1.3 a server refuses a client's certificate, or the lack of one, only after the client takes the
+   * connection to stand: then what is written first waits for the server's session ticket, which says that it has taken the client.
+   */
+  unanswered?: boolean;
   /** What the protocol says first on a new connection (a handshake). A throw closes the connection and fails the attempt. */
   greet?: ((connection: StreamConnection) => Promise<void>) | undefined;
 }
@@ -42,6 +50,9 @@ export class StreamClient {
   private readonly lookup: LookupFunction | undefined;
   private idle: StreamConnection[] = [];
   private readonly open = new Set<StreamConnection>();
+  private inUse = 0;
+  /** Attempts that wait for others to end, in order. */
+  private waiting: (() => void)[] = [];
   private closed = false;
 
   /** Reads the certificates. Connects at the first use. Throws for a setting that cannot work. */
@@ -59,9 +70,53 @@ export class StreamClient {
    */
   async use<T>(signal: AbortSignal, use: (connection: StreamConnection) => Promise<T>): Promise<T> {
     signal.throwIfAborted();
-    if (this.closed) throw new RetryableError(`${this.place}: the output is closed`);
+    await this.turn(signal);
+    try {
+      return await this.useNow(signal, use);
+    } finally {
+      this.inUse--;
+      this.waiting.shift()?.();
+    }
+  }
+
+  /** Waits until there may be one more connection in use, and counts it. */
+  private async turn(signal: AbortSignal): Promise<void> {
+    while (this.isFull()) {
+      await new Promise<void>((resolve, reject) => {
+        const go = (): void => {
+          signal.removeEventListener('abort', leave);
+          resolve();
+        };
+        const leave = (): void => {
+          this.waiting = this.waiting.filter((other) => other !== go);
+          reject(signal.reason as Error);
+        };
+        this.waiting.push(go);
+        signal.addEventListener('abort', leave, { once: true });
+      });
+    }
+    this.inUse++;
+  }
+
+  private isFull(): boolean {
+    const { maxConnections = 0 } = this.options;
+    return maxConnections > 0 && this.inUse >= maxConnections;
+  }
+
+  private async useNow<T>(
+    signal: AbortSignal,
+    use: (connection: StreamConnection) => Promise<T>,
+  ): Promise<T> {
+    signal.throwIfAborted();
     this.refresh();
-    const connection = this.rested() ?? this.connection();
+    const rested = await this.rested();
+    // It may have been while the loop turned.
+    if (signal.aborted || this.closed) {
+      rested?.destroy();
+      signal.throwIfAborted();
+      throw new RetryableError(`${this.place}: the output is closed`);
+    }
+    const connection = rested ?? this.connection();
     const interrupt = (): void => connection.destroy();
     signal.addEventListener('abort', interrupt, { once: true });
     try {
@@ -89,10 +144,14 @@ export class StreamClient {
   }
 
   /** An idle connection that still stands. */
-  private rested(): StreamConnection | undefined {
+  private async rested(): Promise<StreamConnection | undefined> {
     for (;;) {
       const connection = this.idle.pop();
-      if (connection === undefined || connection.usable) return connection;
+      if (connection === undefined) return undefined;
+      connection.awake();
+      // What the other side has done since the loop last looked: a closed connection takes bytes all the same, and they are lost.
+      await loopTurn();
+      if (connection.usable) return connection;
       connection.destroy();
     }
   }
@@ -193,7 +252,7 @@ export class StreamConnection {
     this.standing.catch(() => {});
   }
 
-  private async stand({ connectTimeoutMs, tls, greet }: StreamClientOptions): Promise<void> {
+  private async stand({ connectTimeoutMs, tls, greet, unanswered }: StreamClientOptions): Promise<void> {
     const timer =
       connectTimeoutMs === 0
         ? undefined
@@ -206,6 +265,7 @@ export class StreamConnection {
       });
       await Promise.race([connected, this.gone]);
       this.throwIfGone();
+      if (unanswered === true && this.socket instanceof TLSSocket) await this.taken(this.socket);
       await greet?.(this);
       this.socket.setTimeout(this.ioTimeoutMs);
     } finally {
@@ -213,10 +273,28 @@ export class StreamConnection {
     }
   }
 
-  /** Resolves once it can be written to. */
-  async ready(): Promise<void> {
+  /** Waits until the server shows that it has taken the client, a while for one that never shows it. */
+  private async taken(socket: TLSSocket): Promise<void> {
+    if (socket.getProtocol() !== 'TLSv1.3') return;
+    let timer: NodeJS.Timeout | undefined;
+    const shown = new Promise<void>((resolve) => {
+      socket.once('session', () => resolve());
+      timer = setTimeout(resolve, TICKET_MS);
+    });
+    await Promise.race([shown, this.gone]);
+    clearTimeout(timer);
+    this.throwIfGone();
+  }
+
+  /** It rests no longer. */
+  awake(): void {
     clearTimeout(this.resting);
     this.socket.ref();
+  }
+
+  /** Resolves once it can be written to. */
+  async ready(): Promise<void> {
+    this.awake();
     await this.standing;
     this.socket.setTimeout(this.ioTimeoutMs);
     this.throwIfGone();
@@ -230,6 +308,16 @@ export class StreamConnection {
     });
     await Promise.race([written, this.gone]);
     this.throwIfGone();
+  }
+
+  /**
+   * As {@link write}, where the protocol has no answers: looks once more whether the other side cut the connection off, which is all that
+   * it could say. What it does later nobody hears of.
+   */
+  async writeUnanswered(bytes: Uint8Array | string): Promise<void> {
+    await this.write(bytes);
+    await loopTurn();
+    if (this.failure !== undefined) throw this.broken();
   }
 
   /** The next bytes that the other side sends. Throws when it closes the connection instead. */
@@ -287,6 +375,9 @@ export class StreamConnection {
     return new RetryableError(`${this.place}: ${reason}`, { cause });
   }
 }
+
+/** Servers send their tickets at once; those that send none cost this once per connection. Milliseconds. */
+const TICKET_MS = 1000;
 
 /** What the other side gets to close its half. Milliseconds. */
 const END_MS = 5000;

@@ -68,6 +68,13 @@ export class RepeatLimiter {
     this.entries.clear();
   }
 
+  /** Forgets everything, also what is kept back: it is over. */
+  clear(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    this.entries.clear();
+  }
+
   /** Ends the windows that are over. */
   private sweep(): void {
     this.timer = undefined;

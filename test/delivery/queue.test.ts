@@ -108,6 +108,36 @@ describe('OutputQueue', () => {
     expect(sink.queue.state.failures).toBe(0);
   });
 
+  it('a destination that goes on failing is told once, again when the reason is new, and anew after it worked', async () => {
+    const script = ['refused', 'refused', 'refused', 'reset', 'refused', undefined, 'refused', undefined];
+    let attempt = 0;
+    const sink = destination(
+      async () => {
+        const reason = script[attempt++];
+        if (reason !== undefined) throw new RetryableError(reason);
+        return allDelivered;
+      },
+      { backoff: { base: 0.001, cap: 0.001 } },
+    );
+    sink.write('a', 1);
+    await sink.queue.idle();
+    sink.write('a', 1);
+    await sink.queue.idle();
+    expect(attempt).toBe(script.length);
+    expect(
+      sink.log.lines.map(({ message, fields: { error, failures } }) => [
+        message === 'The destination works again' ? 'works' : error,
+        failures,
+      ]),
+    ).toEqual([
+      ['refused', 1],
+      ['reset', 4],
+      ['works', 5],
+      ['refused', 1],
+      ['works', 1],
+    ]);
+  });
+
   it('rule 23: keeps the order of a tag across retries, while other tags go on', async () => {
     let failed = false;
     const sink = destination(

@@ -1,3 +1,4 @@
+import { constants } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -87,6 +88,33 @@ describe('StreamClient', () => {
     expect(sockets).toHaveLength(2);
     expect(await ask(to, 'e')).toBe('E');
     expect(sockets).toHaveLength(3);
+  });
+
+  it('keeps to the number of connections that it may have at once, first come first served', async () => {
+    const to = client({ to: await onPort(createServer(echo)), maxConnections: 1 });
+    expect(await Promise.all(['a', 'b', 'c'].map((text) => ask(to, text)))).toEqual(['A', 'B', 'C']);
+    expect(sockets).toHaveLength(1);
+    const controller = new AbortController();
+    const silent = ask(to, 'silence', controller.signal);
+    const impatient = new AbortController();
+    const waiting = ask(to, 'd', impatient.signal);
+    const behind = ask(to, 'e');
+    impatient.abort(new Error('No time.'));
+    await expect(waiting).rejects.toThrow('No time.');
+    controller.abort(new Error('Enough.'));
+    await expect(silent).rejects.toThrow('Enough.');
+    expect(await behind).toBe('E');
+  });
+
+  it('hears that a connection was cut off where the protocol has no answers', async () => {
+    const server = createServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', () => socket.resetAndDestroy());
+    });
+    const to = client({ to: await onPort(server), unanswered: true });
+    const write = (): Promise<void> =>
+      to.use(noAbort, (used) => used.writeUnanswered(Buffer.alloc(10_000_000)));
+    await expect(write()).rejects.toThrow(/^tcp:\/\/127\.0\.0\.1:\d+: the connection was cut off/);
   });
 
   it('connects anew every time without keepalive', async () => {
@@ -187,6 +215,22 @@ describe('StreamClient', () => {
     await expect(ask(client({ to, tls: { ...TLS, caFile: tlsFile('other.pem') } }), 'a')).rejects.toThrow(
       /^tls:\/\/127\.0\.0\.1:\d+: its certificate/,
     );
+  });
+
+  it('by TLS 1.3, where nobody answers, waits for the ticket of the server; a while where it sends none', async () => {
+    const certificate = {
+      cert: readFileSync(tlsFile('server.pem')),
+      key: readFileSync(tlsFile('server.key')),
+    };
+    for (const options of [{}, { secureOptions: constants.SSL_OP_NO_TICKET }]) {
+      const received: string[] = [];
+      const server = createTlsServer({ ...certificate, ...options }, (socket) => {
+        socket.setEncoding('utf8').on('data', (text: string) => received.push(text));
+      });
+      const to = client({ to: await onPort(server), tls: TLS, unanswered: true });
+      await to.use(noAbort, (used) => used.writeUnanswered('x'));
+      await expect.poll(() => received).toEqual(['x']);
+    }
   });
 
   it('does not wait for a handshake for ever', async () => {

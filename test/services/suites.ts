@@ -5,6 +5,8 @@ import { otelcol } from './servers/otelcol.ts';
 import { opensearch } from './servers/opensearch.ts';
 import { moto } from './servers/moto.ts';
 import { versitygw } from './servers/versitygw.ts';
+import { rsyslog } from './servers/rsyslog.ts';
+import { syslogNg } from './servers/syslog-ng.ts';
 import type { Service } from './support/service.ts';
 
 /** `test/services/NAME.test.ts` and its servers. */
@@ -16,4 +18,5 @@ export const SUITES: Readonly<Record<string, readonly Service[]>> = {
   // A stand-in: nothing to install.
   splunk: [],
   s3: [versitygw, moto],
+  syslog: [rsyslog, syslogNg],
 };

@@ -50,6 +50,15 @@ describe('RepeatLimiter', () => {
     expect(said).toEqual(['a0', 'b0', 'a1', 'b1', 'a2 x1', 'b2 x1']);
   });
 
+  it('forgets what it holds when it is cleared', () => {
+    const { said, limiter, offer } = setUp();
+    for (const text of ['a', 'b', 'c']) offer(text);
+    limiter.clear();
+    limiter.flush();
+    offer('d');
+    expect(said).toEqual(['a', 'b', 'd']);
+  });
+
   it('says what was kept back by itself when the window ends', async () => {
     const limiter = new RepeatLimiter();
     const repeated = await new Promise<number>((resolve) => {

@@ -110,7 +110,7 @@ describe('http', () => {
       ]);
       expect(outcome.rejected).toEqual([{ index: 1, reason: expect.stringContaining('"log"') }]);
       expect(server.requests[0]?.body.toString()).toBe(
-        '{"version":"1.1","short_message":"a","level":4,"_k_x":1,"timestamp":1700000000.500}\n' +
+        '{"version":"1.1","short_message":"a","level":4,"timestamp":1700000000.500,"_k_x":1}\n' +
           '{"version":"1.1","short_message":"b","timestamp":1700000000.500}\n',
       );
     });

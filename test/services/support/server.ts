@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -74,6 +74,11 @@ export class ServerProcess {
     return this.end('SIGKILL');
   }
 
+  /** SIGSTOP: it neither reads nor answers, and its connections stand; until it is killed. */
+  freeze(): void {
+    this.child?.kill('SIGSTOP');
+  }
+
   /** SIGTERM, and SIGKILL when that is not heard; it can be started again. */
   async stop(): Promise<void> {
     const timer = setTimeout(() => this.child?.kill('SIGKILL'), GRACE_MS);
@@ -109,4 +114,15 @@ export async function answers(url: string): Promise<boolean> {
   const response = await fetch(url, { signal: AbortSignal.timeout(2000) });
   await response.arrayBuffer();
   return response.ok;
+}
+
+/** Whether somebody takes connections on that port. */
+export function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
 }
