@@ -4,6 +4,7 @@
  *
  * The contracts stand here, on the interfaces; `test/contract/` runs them against every plugin.
  */
+import type * as forward from './codec/forward/index.ts';
 import type * as gelf from './codec/gelf.ts';
 import type * as msgpack from './codec/msgpack.ts';
 import type { Batch, ParsedEvent } from './event/batch.ts';
@@ -398,6 +399,8 @@ export { jsonEncoder } from './codec/json-text.ts';
 export type { JsonEncoder, JsonLayout } from './codec/json-text.ts';
 export { MsgpackError, MsgpackReader } from './codec/msgpack-reader.ts';
 export type { MsgpackKind } from './codec/msgpack-reader.ts';
+export { MsgpackScanner, TooLongError } from './codec/msgpack-scan.ts';
+export type { EventShape } from './codec/msgpack.ts';
 export { formatTime } from './codec/time-format.ts';
 export { prettyLine } from './codec/pretty.ts';
 export { escapeBreaks, escapeForTerminal, escapeLine } from './codec/terminal.ts';
@@ -427,3 +430,7 @@ export const loadMsgpack = async (): Promise<Pick<typeof msgpack, 'encodeMsgpack
   import('./codec/msgpack.ts');
 /** Loads the GELF encoder. */
 export const loadGelf = async (): Promise<Pick<typeof gelf, 'gelfText'>> => import('./codec/gelf.ts');
+/** Loads the forward protocol. */
+export const loadForward = async (): Promise<ForwardCodec> => import('./codec/forward/index.ts');
+export type ForwardCodec = typeof forward;
+export type EncodeMsgpack = typeof msgpack.encodeMsgpack;

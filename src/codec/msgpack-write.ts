@@ -4,15 +4,20 @@
  *
  * Source: https://github.com/msgpack/msgpack/blob/master/spec.md
  */
-import type { ByteSink } from './bytes.ts';
+import { ByteSink } from './bytes.ts';
 
 const MAX_UINT32 = 0xffff_ffff;
 const TWO_32 = 2 ** 32;
 /** The longest number, and the longest head. */
 const LONGEST = 9;
 
-export function writeNil(sink: ByteSink): void {
-  sink.byte(0xc0);
+const scratch = new ByteSink();
+
+/** What `write` writes, as bytes of their own; for what is short. */
+export function messageOf(write: (sink: ByteSink) => void): Buffer {
+  scratch.length = 0;
+  write(scratch);
+  return Buffer.from(scratch.bytes);
 }
 
 export function writeBoolean(sink: ByteSink, value: boolean): void {
@@ -61,12 +66,6 @@ export function writeText(sink: ByteSink, text: string): void {
   sink.reserve(LONGEST + length);
   sink.length = putTextHead(sink.raw, sink.length, length);
   sink.text(text);
-}
-
-/** Binary data. */
-export function writeBinary(sink: ByteSink, bytes: Buffer): void {
-  writeBinaryHead(sink, bytes.length);
-  sink.copy(bytes, 0, bytes.length);
 }
 
 /** Puts a whole number; there is room for nine bytes. Returns where the next value goes. */
