@@ -10,6 +10,7 @@ const PLUGINS: Readonly<Record<Kind, Readonly<Record<string, Loader>>>> = {
     stdin: () => import('./inputs/stdin.ts'),
     dummy: () => import('./inputs/dummy.ts'),
     http: () => import('./inputs/http.ts'),
+    forward: () => import('./inputs/forward.ts'),
   },
   filter: {
     grep: () => import('./filters/grep.ts'),
@@ -38,7 +39,6 @@ const named = (names: string): LaterPlugin[] => names.split(' ').map((name) => (
 const LATER: Readonly<Record<Kind, readonly LaterPlugin[]>> = {
   input: [
     { name: 'syslog', port: 5140 },
-    { name: 'forward', port: 24_224 },
     { name: 'opentelemetry', port: 4318 },
     { name: 'tcp', port: 5170 },
     { name: 'udp', port: 5170, udp: true },

@@ -433,4 +433,5 @@ export const loadGelf = async (): Promise<Pick<typeof gelf, 'gelfText'>> => impo
 /** Loads the forward protocol. */
 export const loadForward = async (): Promise<ForwardCodec> => import('./codec/forward/index.ts');
 export type ForwardCodec = typeof forward;
+export type { EventTaker } from './codec/forward/decode.ts';
 export type EncodeMsgpack = typeof msgpack.encodeMsgpack;

@@ -93,15 +93,12 @@ const SIZED = 1;
 const EXTENSION = 2;
 const LIST = 3;
 const MAP = 4;
-const KINDS = [
-  ...[FIXED, FIXED, FIXED, FIXED, SIZED, SIZED, SIZED, EXTENSION, EXTENSION, EXTENSION],
-  ...Array.from({ length: 15 }, () => FIXED),
-  ...[SIZED, SIZED, SIZED, LIST, LIST, MAP, MAP],
-];
-/** Bytes behind the head: of a fixed value all of them, of others its length. */
+const KINDS = new Uint8Array(32);
+for (const head of [0xc4, 0xc5, 0xc6, 0xd9, 0xda, 0xdb]) KINDS[head - 0xc0] = SIZED;
+for (const head of [0xc7, 0xc8, 0xc9]) KINDS[head - 0xc0] = EXTENSION;
+for (const head of [0xdc, 0xdd]) KINDS[head - 0xc0] = LIST;
+for (const head of [0xde, 0xdf]) KINDS[head - 0xc0] = MAP;
+/** Bytes behind them: of a fixed value all, of others those of its length. */
 const WIDTHS = [
-  ...[0, 0, 0, 0, 1, 2, 4, 1, 2, 4],
-  ...[4, 8, 1, 2, 4, 8, 1, 2, 4, 8],
-  ...[2, 3, 5, 9, 17],
-  ...[1, 2, 4, 2, 4, 2, 4],
+  0, 0, 0, 0, 1, 2, 4, 1, 2, 4, 4, 8, 1, 2, 4, 8, 1, 2, 4, 8, 2, 3, 5, 9, 17, 1, 2, 4, 2, 4, 2, 4,
 ];

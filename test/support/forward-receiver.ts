@@ -142,7 +142,7 @@ export class ForwardReceiver {
     }
   }
 
-  private async shakeHands(socket: Socket, values: AsyncGenerator<unknown>): Promise<boolean> {
+  private async shakeHands(socket: Socket, values: AsyncGenerator): Promise<boolean> {
     const { sharedKey = '', users, hostname = 'receiver.example', pong, rawNonce } = this.options;
     const nonce = rawNonce === true ? randomBytes(16) : randomBytes(16).toString('hex');
     const auth = users === undefined ? '' : randomBytes(16).toString('hex');

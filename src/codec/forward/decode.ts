@@ -18,6 +18,8 @@ import { messageOf, writeMapHead, writeText } from '../msgpack-write.ts';
 
 /** Takes the events of a message. */
 export interface EventTaker {
+  /** A message begins, which has this tag. */
+  begin(tag: string): void;
   take(record: LogRecord, seconds: number, nanos: number, metadata: LogRecord | undefined): void;
   /** The bounds of a group, with which Fluent Bit keeps what OpenTelemetry says of several records: no events. */
   skip(): void;
@@ -44,7 +46,7 @@ const SIGNALS = ['logs', 'metrics', 'traces'] as const;
 /** Fluent Bit's own are 32 characters, Fluentd's 24. */
 const MAX_CHUNK_ID = 1024;
 /** Seconds of the events that begin and end a group: -1 and -2. */
-const GROUP_BOUNDS: readonly number[] = [0xffff_ffff, 0xffff_fffe];
+const GROUP_BOUNDS: ReadonlySet<number> = new Set([0xffff_ffff, 0xffff_fffe]);
 
 /**
  * Reads one message, which is all of the bytes; undefined for a heartbeat. Its events go to `into`, unless they are packed, or the message
@@ -56,29 +58,22 @@ export function decodeMessage(bytes: Buffer, into: EventTaker): ForwardMessage |
   const length = reader.readListHead();
   if (length < 2) throw new MsgpackError('A message of the forward protocol has a tag and events.');
   const tag = reader.readBytes().toString();
-  switch (reader.peek()) {
-    case 'list': {
-      const options = takeEvents(reader, length > 2, into);
-      return { tag, options, packed: undefined };
-    }
-    case 'bytes': {
-      const packed = reader.readBytes();
-      return { tag, options: length > 2 ? readOptions(reader).options : NO_OPTIONS, packed };
-    }
-    case 'number':
-    case 'extension': {
-      if (length < 3)
-        throw new MsgpackError('A message of the forward protocol has a record behind its time.');
-      reader.readTime();
-      const { seconds, nanos } = reader;
-      const record = readRecord(reader);
-      const { options, metadata } = length > 3 ? readOptions(reader) : { options: NO_OPTIONS };
-      if (options.signal === 'logs') into.take(record, seconds, nanos, metadata);
-      return { tag, options, packed: undefined };
-    }
-    default:
-      throw new MsgpackError(`A list of events or a time is expected, at byte ${reader.offset}.`);
+  into.begin(tag);
+  const kind = reader.peek();
+  if (kind === 'list') return { tag, options: takeEvents(reader, length > 2, into), packed: undefined };
+  if (kind === 'bytes') {
+    const packed = reader.readBytes();
+    return { tag, options: length > 2 ? readOptions(reader).options : NO_OPTIONS, packed };
   }
+  if (kind !== 'number' && kind !== 'extension')
+    throw new MsgpackError(`A list of events or a time is expected, at byte ${reader.offset}.`);
+  if (length < 3) throw new MsgpackError('A message of the forward protocol has a record behind its time.');
+  reader.readTime();
+  const { seconds, nanos } = reader;
+  const record = readRecord(reader);
+  const { options, metadata } = length > 3 ? readOptions(reader) : { options: NO_OPTIONS };
+  if (options.signal === 'logs') into.take(record, seconds, nanos, metadata);
+  return { tag, options, packed: undefined };
 }
 
 /** Reads events one behind the other. Throws {@link MsgpackError}, maybe after some of them. */
@@ -128,7 +123,7 @@ function takeEvent(reader: MsgpackReader, into: EventTaker): void {
   }
   const { seconds, nanos } = reader;
   const record = readRecord(reader);
-  if (nested && GROUP_BOUNDS.includes(seconds)) into.skip();
+  if (nested && GROUP_BOUNDS.has(seconds)) into.skip();
   else into.take(record, seconds, nanos, metadata);
 }
 

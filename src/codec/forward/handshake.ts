@@ -128,7 +128,7 @@ export function decodePong(bytes: Buffer): Pong {
   const reader = new MsgpackReader(bytes);
   expectName(reader, reader.readListHead(), 4, 'PONG');
   const accepted = reader.read() === true;
-  const reason = String(reader.read());
+  const reason = reader.readBytes().toString();
   // Who refuses says no more than why.
   if (!accepted) return { accepted, reason, hostname: '', keyDigest: '' };
   return {
