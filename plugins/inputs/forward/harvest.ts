@@ -51,10 +51,11 @@ export class Harvest implements EventTaker {
   /** The message that began last is whole; it has so many bytes, decompressed. */
   end(bytes: number, chunk: string | undefined): void {
     this.bytes += bytes;
+    this.mark = this.batch.length;
     if (chunk !== undefined) this.chunks.push(chunk);
   }
 
-  /** The message was none: its events go. */
+  /** The message that is not whole was none: its events go, if it came to some. */
   undo(): void {
     const { batch, mark } = this;
     batch.retain((index) => index < mark);

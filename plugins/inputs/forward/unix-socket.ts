@@ -12,29 +12,25 @@ export async function listenOnPath(
   who: string,
 ): Promise<void> {
   const where = `${who}: listening on unix_path ${path}`;
-  if (isThere(path)) {
-    if (!lstatSync(path).isSocket())
-      throw new Error(`${where}: there is something else than a socket. Remove it, or choose another path.`);
-    if (await isListenedOn(path))
-      throw new Error(`${where}: another process listens there. Stop that one, or choose another path.`);
-    unlinkSync(path);
-  }
-  server.listen({ path });
   try {
+    await makeWay(path);
+    server.listen({ path });
     await once(server, 'listening');
     if (mode !== undefined) chmodSync(path, mode);
   } catch (error) {
-    throw new Error(
-      `${where}: ${(error as Error).message}. Check that the folder is there, that this user may write to it, and that the path is short.`,
-      {
-        cause: error,
-      },
-    );
+    throw new Error(`${where}: ${(error as Error).message}.`, { cause: error });
   }
 }
 
-function isThere(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+/** Removes the socket of a process that is gone. */
+async function makeWay(path: string): Promise<void> {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return;
+  if (!stats.isSocket())
+    throw new Error('there is something else than a socket; remove it, or choose another path');
+  if (await isListenedOn(path))
+    throw new Error('another process listens there; stop that one, or choose another path');
+  unlinkSync(path);
 }
 
 function isListenedOn(path: string): Promise<boolean> {
