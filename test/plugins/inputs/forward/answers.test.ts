@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { eventTime, open, pack } from './opening.ts';
+import { eventTime, pack } from '../../../support/forward-sender.ts';
+import { open } from './opening.ts';
 
 const EVENT = [1, { n: 1 }];
 

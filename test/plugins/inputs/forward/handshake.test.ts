@@ -7,7 +7,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import forward from '../../../../plugins/inputs/forward.ts';
 import { optionsOf } from '../../../contract/support.ts';
 import { tlsFile } from '../../../net/servers.ts';
-import { open, pack, Sender, shakeHands } from './opening.ts';
+import { pack, Sender, shakeHands } from '../../../support/forward-sender.ts';
+import { open } from './opening.ts';
 
 const GOOD = ['app', [[1, { n: 1 }]], { chunk: 'good' }];
 

@@ -1,7 +1,8 @@
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { eventTime, open, pack } from './opening.ts';
+import { eventTime, pack } from '../../../support/forward-sender.ts';
+import { open } from './opening.ts';
 import type { Opened } from './opening.ts';
 
 const GOOD = ['app', [[1, { n: 1 }]], { chunk: 'good' }];
