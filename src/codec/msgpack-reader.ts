@@ -15,7 +15,8 @@ import { setKey } from '../event/record.ts';
 import type { LogRecord, Value } from '../event/record.ts';
 
 /** Lists and maps inside each other, as for JSON. */
-const MAX_DEPTH = 64;
+export const MAX_DEPTH = 64;
+const BROKEN_OFF = 'The bytes end in the middle of a value';
 const EVENT_TIME = 0;
 const TIMESTAMP = -1;
 
@@ -34,7 +35,7 @@ export class MsgpackReader {
   seconds = 0;
   /** 0 to 999,999,999. */
   nanos = 0;
-  private readonly bytes: Buffer;
+  readonly bytes: Buffer;
   private depth = 0;
 
   constructor(bytes: Buffer) {
@@ -75,6 +76,13 @@ export class MsgpackReader {
 
   /** Reads a text or binary data as it is; a view. Throws {@link MsgpackError}. */
   readBytes(): Buffer {
+    const length = this.readBytesHead();
+    const start = this.take(length);
+    return this.bytes.subarray(start, start + length);
+  }
+
+  /** Reads the head of a text or of binary data and returns its length, which is there. Throws {@link MsgpackError}. */
+  readBytesHead(): number {
     const head = this.byte();
     let length: number;
     if ((head & 0xe0) === 0xa0) length = head & 0x1f;
@@ -82,8 +90,8 @@ export class MsgpackReader {
     else if (head === 0xc5 || head === 0xda) length = this.uint(2);
     else if (head === 0xc6 || head === 0xdb) length = this.uint(4);
     else throw this.error('A text is expected');
-    const start = this.take(length);
-    return this.bytes.subarray(start, start + length);
+    if (length > this.bytes.length - this.offset) throw this.error(BROKEN_OFF);
+    return length;
   }
 
   /** Reads a time, a number of seconds or a time extension, into `seconds` and `nanos`. Throws {@link MsgpackError}. */
@@ -240,7 +248,7 @@ export class MsgpackReader {
   /** Steps over bytes that must be there; returns where they start. */
   private take(length: number): number {
     const start = this.offset;
-    if (start + length > this.bytes.length) throw this.error('The bytes end in the middle of a value');
+    if (start + length > this.bytes.length) throw this.error(BROKEN_OFF);
     this.offset = start + length;
     return start;
   }
@@ -252,7 +260,8 @@ export class MsgpackReader {
     return items;
   }
 
-  private error(what: string): MsgpackError {
+  /** What is wrong where the reader stands. */
+  error(what: string): MsgpackError {
     return new MsgpackError(`${what}, at byte ${this.offset}.`);
   }
 }

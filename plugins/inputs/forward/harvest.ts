@@ -37,9 +37,9 @@ export class Harvest implements EventTaker {
     this.tag = tag;
   }
 
-  take(record: LogRecord, seconds: number, nanos: number, metadata: LogRecord | undefined): void {
+  take(text: string, seconds: number, nanos: number, metadata: LogRecord | undefined): void {
     const { batch } = this;
-    batch.push(record, undefined, seconds, nanos);
+    batch.push(undefined, text, seconds, nanos);
     if (metadata !== undefined) batch.metadata ??= Array.from({ length: batch.length - 1 }, () => undefined);
     batch.metadata?.push(metadata);
   }

@@ -13,6 +13,8 @@
  */
 import { isRecord } from '../../event/record.ts';
 import type { LogRecord, Value } from '../../event/record.ts';
+import { SinkPool } from '../bytes.ts';
+import { appendAsJson } from '../msgpack-json.ts';
 import { MsgpackError, MsgpackReader } from '../msgpack-reader.ts';
 import { messageOf, writeMapHead, writeText } from '../msgpack-write.ts';
 
@@ -20,7 +22,8 @@ import { messageOf, writeMapHead, writeText } from '../msgpack-write.ts';
 export interface EventTaker {
   /** A message begins, which has this tag. */
   begin(tag: string): void;
-  take(record: LogRecord, seconds: number, nanos: number, metadata: LogRecord | undefined): void;
+  /** `text` is the record as JSON on one line. */
+  take(text: string, seconds: number, nanos: number, metadata: LogRecord | undefined): void;
   /** The bounds of a group, with which Fluent Bit keeps what OpenTelemetry says of several records: no events. */
   skip(): void;
 }
@@ -43,6 +46,7 @@ export interface ForwardOptions {
 
 const NO_OPTIONS: ForwardOptions = { chunk: undefined, compressed: undefined, signal: 'logs' };
 const SIGNALS = ['logs', 'metrics', 'traces'] as const;
+const sinks = new SinkPool();
 /** Fluent Bit's own are 32 characters, Fluentd's 24. */
 const MAX_CHUNK_ID = 1024;
 /** Seconds of the events that begin and end a group: -1 and -2. */
@@ -65,8 +69,7 @@ export function decodeMessage(bytes: Buffer, into: EventTaker): ForwardMessage |
     const packed = reader.readBytes();
     return { tag, options: length > 2 ? readOptions(reader).options : NO_OPTIONS, packed };
   }
-  if (kind !== 'number' && kind !== 'extension')
-    throw new MsgpackError(`A list of events or a time is expected, at byte ${reader.offset}.`);
+  if (kind !== 'number' && kind !== 'extension') throw reader.error('A list of events or a time is expected');
   if (length < 3) throw new MsgpackError('A message of the forward protocol has a record behind its time.');
   reader.readTime();
   const { seconds, nanos } = reader;
@@ -114,8 +117,7 @@ function takeEvent(reader: MsgpackReader, into: EventTaker): void {
   let metadata: LogRecord | undefined;
   const nested = reader.peek() === 'list';
   if (nested) {
-    if (reader.readListHead() !== 2)
-      throw new MsgpackError(`A time and its metadata are expected, at byte ${reader.offset}.`);
+    if (reader.readListHead() !== 2) throw reader.error('A time and its metadata are expected');
     reader.readTime();
     metadata = given(reader.read());
   } else {
@@ -127,9 +129,14 @@ function takeEvent(reader: MsgpackReader, into: EventTaker): void {
   else into.take(record, seconds, nanos, metadata);
 }
 
-function readRecord(reader: MsgpackReader): LogRecord {
-  if (reader.peek() !== 'map') throw new MsgpackError(`A record is expected, at byte ${reader.offset}.`);
-  return reader.read() as LogRecord;
+/** A record as JSON: nothing is built of it here, and maybe nowhere. */
+function readRecord(reader: MsgpackReader): string {
+  if (reader.peek() !== 'map') throw reader.error('A record is expected');
+  const sink = sinks.take();
+  appendAsJson(reader, sink);
+  const text = sink.raw.toString('utf8', 0, sink.length);
+  sinks.give(sink);
+  return text;
 }
 
 /** Metadata where there is some. */
@@ -140,7 +147,7 @@ function given(value: Value | undefined): LogRecord | undefined {
 function readOptions(reader: MsgpackReader): { options: ForwardOptions; metadata?: LogRecord | undefined } {
   // Old Docker sends nil.
   if (reader.peek() === 'nil') return { options: NO_OPTIONS };
-  if (reader.peek() !== 'map') throw new MsgpackError(`Options are expected, at byte ${reader.offset}.`);
+  if (reader.peek() !== 'map') throw reader.error('Options are expected');
   const map = reader.read() as LogRecord;
   const { chunk, compressed, fluent_signal: signal, metadata } = map;
   if (chunk !== undefined && chunk !== null && (typeof chunk !== 'string' || chunk.length > MAX_CHUNK_ID))
