@@ -340,8 +340,8 @@ export class Connection {
 
   private readonly onTimeout = (): void => {
     const { socket } = this;
-    if (this.inbox.rest > 0) this.sendAway('stalled', 'Its message did not go on.');
-    else if (socket.writableNeedDrain) this.sendAway('stalled', 'It does not read its answers.');
+    if (socket.writableNeedDrain) this.sendAway('stalled', 'It does not read its answers.');
+    else if (this.inbox.rest > 0) this.sendAway('stalled', 'Its message did not go on.');
     // It waits for us, then.
     else if (this.answers.isEmpty) this.sendAway('idle', 'It sent nothing for idle_timeout.');
     else this.rest();

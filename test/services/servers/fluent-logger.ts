@@ -55,8 +55,10 @@ export interface NodeLogger {
 
 /** The library of npm. */
 export function nodeLogger(): NodeLogger {
-  const require = createRequire(join(installed(fluentLoggers), 'node', 'package.json'));
-  return require('@fluent-org/logger') as NodeLogger;
+  const require = createRequire(import.meta.url);
+  return require(
+    join(installed(fluentLoggers), 'node', 'node_modules', '@fluent-org', 'logger'),
+  ) as NodeLogger;
 }
 
 /** Runs a Python program that has fluent-logger; resolves with what it prints. */
