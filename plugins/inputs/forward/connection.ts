@@ -20,8 +20,6 @@ import { compressionOf, unpack, unpackedSizes } from './unpack.ts';
 
 /** How often somebody who waits for room looks whether there is some. Milliseconds. */
 const LOOK_MS = 50;
-/** Who keeps the beginning of a message and gets no room for the rest is sent away: all could wait for one another. Milliseconds. */
-const NO_ROOM_MS = 30_000;
 /** What a sender gets to close its side when this one is closed. Milliseconds. */
 const END_MS = 5000;
 
@@ -140,10 +138,11 @@ export class Connection {
       !(await this.withRoom(() => inbox.add(piece, this.scanner.least)))
     )
       return;
-    while (this.isReading && inbox.rest > 0) {
+    let isMore = true;
+    while (isMore && this.isReading && inbox.rest > 0) {
       const harvest = new Harvest((tag) => this.around.tags.of(tag));
       try {
-        if (!(await this.reap(harvest))) break;
+        isMore = await this.reap(harvest);
       } finally {
         // Also before a message that is none: those in front of it are taken.
         const room = this.handOver(harvest);
@@ -290,14 +289,17 @@ export class Connection {
     });
   }
 
-  /** Waits until `ready` says yes; false when that is not going to be. */
+  /**
+   * Waits until `ready` says yes; false when that is not going to be. Who keeps the beginning of a message and gets no room for the rest is
+   * sent away after a while: all could wait for one another.
+   */
   private async withRoom(ready: () => boolean): Promise<boolean> {
     const since = performance.now();
     for (;;) {
       await pause(LOOK_MS);
       if (!this.isReading) return false;
       if (ready()) return true;
-      if (performance.now() - since < NO_ROOM_MS) continue;
+      if (performance.now() - since < this.around.settings.stallMs) continue;
       this.sendAway(
         'no_room',
         'There was no room in memory for the rest of its message: it will send it again.',
@@ -342,8 +344,8 @@ export class Connection {
     const { socket } = this;
     if (socket.writableNeedDrain) this.sendAway('stalled', 'It does not read its answers.');
     else if (this.inbox.rest > 0) this.sendAway('stalled', 'Its message did not go on.');
-    // It waits for us, then.
     else if (this.answers.isEmpty) this.sendAway('idle', 'It sent nothing for idle_timeout.');
+    // It waits for us.
     else this.rest();
   };
 

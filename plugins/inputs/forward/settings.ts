@@ -10,7 +10,7 @@ export interface ForwardInputSettings {
   sharePort: boolean;
   /** For TLS, and for the handshake. Milliseconds. */
   acceptTimeoutMs: number;
-  /** Without data in the middle of a message. Milliseconds. */
+  /** Without data, or without room, in the middle of a message. Milliseconds. */
   stallMs: number;
   /** Without data between two messages; 0: no limit. Milliseconds. */
   idleMs: number;

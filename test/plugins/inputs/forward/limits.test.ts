@@ -186,6 +186,39 @@ describe('times', () => {
     expect(collector.events).toHaveLength(1);
   });
 
+  it('a message that gets no room', async () => {
+    const { sender, count, reserved, collector, setRoom } = await open({
+      options: { 'net.io_timeout': '100ms' },
+      room: 100,
+    });
+    for (const message of [
+      ['app', Buffer.alloc(1_000_000)],
+      ['app', gzipSync(pack([1, { text: 'x'.repeat(50_000) }])), { compressed: 'gzip' }],
+    ]) {
+      const client = await sender();
+      client.send(message);
+      await client.closed();
+    }
+    expect(count('connections_closed_total', { reason: 'no_room' })).toBe(2);
+    expect(reserved()).toBe(0);
+    expect(collector.events).toEqual([]);
+    setRoom(1_000_000);
+    const client = await sender();
+    client.send(GOOD);
+    expect(await client.answer()).toEqual({ ack: 'good' });
+  });
+
+  it('a sender that does not read its answers', async () => {
+    const { sender, count } = await open({ options: { 'net.io_timeout': '100ms' } });
+    const client = await sender();
+    const chunk = 'x'.repeat(1000);
+    // More answers than both sockets take.
+    for (let n = 0; n < 40_000; n++) client.send(['app', [], { chunk }]);
+    await expect
+      .poll(() => count('connections_closed_total', { reason: 'stalled' }), { timeout: 20_000 })
+      .toBe(1);
+  });
+
   it('who waits for an acknowledgement is not idle', async () => {
     const { sender, collector, receipts, count } = await open({
       hold: true,
