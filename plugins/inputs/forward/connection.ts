@@ -140,7 +140,7 @@ export class Connection {
       return;
     let isMore = true;
     while (isMore && this.isReading && inbox.rest > 0) {
-      const harvest = new Harvest((tag) => this.around.tags.of(tag));
+      const harvest = new Harvest((tag) => this.around.tags.of(tag), this.around.settings.maxMessageBytes);
       try {
         isMore = await this.reap(harvest);
       } finally {
@@ -249,10 +249,9 @@ export class Connection {
 
   /** Gives the batches to the pipeline, and owes the answers. The promise is that there is room for more. */
   private handOver(harvest: Harvest): Promise<unknown> | undefined {
-    const { byTag, chunks, skipped } = harvest;
+    const { byTag, chunks } = harvest;
     const emit = this.around.emit();
     if (emit === undefined) return undefined;
-    if (skipped > 0) this.around.context.drop('group_bound', skipped);
     const batches = [...byTag].filter(([, { length }]) => length > 0);
     if (batches.length === 0) {
       if (chunks.length > 0) this.answers.owe(chunks)();

@@ -1,28 +1,35 @@
 /** The events of the messages that came together: a batch per tag, and the chunks whose senders wait for an answer. */
-import { Batch } from '../../../src/plugin.ts';
+import { Batch, isRecord, parseExact, TooLongError } from '../../../src/plugin.ts';
 import type { EventTaker, LogRecord } from '../../../src/plugin.ts';
 
 /** Handed over when it has so many bytes of messages, or tags: each batch has its price. */
 const FULL_BYTES = 1_000_000;
 const FULL_TAGS = 1000;
+/** What groups say may come to so many times the largest message, once it stands with each of their events. */
+const MOST_COMMON = 4;
 
 export class Harvest implements EventTaker {
   readonly byTag = new Map<string, Batch>();
   /** Ids of the chunks in it, in the order in which they came. */
   readonly chunks: string[] = [];
-  /** Bounds of groups, which are no records. */
-  skipped = 0;
   private bytes = 0;
   private batch = new Batch();
   /** Events of the batch before the message that is being read. */
   private mark = 0;
   private tag = '';
 
+  /** What the events have in common, as the opentelemetry input puts it into the metadata of each. */
+  private common: LogRecord | undefined;
+  private commonSize = 0;
+  /** Of a message, what groups may come to yet. */
+  private commonLeft = 0;
   private readonly tagOf: (tag: string) => string;
+  private readonly maxMessageBytes: number;
 
   /** `tagOf` makes the tag of records out of that of their message. */
-  constructor(tagOf: (tag: string) => string) {
+  constructor(tagOf: (tag: string) => string, maxMessageBytes: number) {
     this.tagOf = tagOf;
+    this.maxMessageBytes = maxMessageBytes;
   }
 
   begin(given: string): void {
@@ -35,17 +42,23 @@ export class Harvest implements EventTaker {
     this.batch = batch;
     this.mark = batch.length;
     this.tag = tag;
+    this.common = undefined;
+    this.commonLeft = this.maxMessageBytes * MOST_COMMON;
   }
 
-  take(text: string, seconds: number, nanos: number, metadata: LogRecord | undefined): void {
-    const { batch } = this;
+  take(text: string, seconds: number, nanos: number, own: LogRecord | undefined): void {
+    const { batch, common } = this;
+    const metadata = common === undefined ? own : { ...own, ...common };
+    if (common !== undefined && (this.commonLeft -= this.commonSize) < 0)
+      throw new TooLongError(this.maxMessageBytes);
     batch.push(undefined, text, seconds, nanos);
     if (metadata !== undefined) batch.metadata ??= Array.from({ length: batch.length - 1 }, () => undefined);
     batch.metadata?.push(metadata);
   }
 
-  skip(): void {
-    this.skipped++;
+  group(text: string | undefined): void {
+    this.common = text === undefined ? undefined : commonMetadata(text);
+    this.commonSize = text?.length ?? 0;
   }
 
   /** The message that began last is whole; it has so many bytes, decompressed. */
@@ -65,4 +78,15 @@ export class Harvest implements EventTaker {
   get isFull(): boolean {
     return this.bytes >= FULL_BYTES || this.byTag.size >= FULL_TAGS;
   }
+}
+
+/** Of what a group says: where its records come from. */
+function commonMetadata(text: string): LogRecord | undefined {
+  const said = parseExact(text);
+  if (!isRecord(said)) return undefined;
+  const { resource, scope } = said;
+  const common: LogRecord = {};
+  if (isRecord(resource)) common['resource'] = resource;
+  if (isRecord(scope)) common['scope'] = scope;
+  return Object.keys(common).length === 0 ? undefined : common;
 }

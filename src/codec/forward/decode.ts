@@ -24,8 +24,11 @@ export interface EventTaker {
   begin(tag: string): void;
   /** `text` is the record as JSON on one line. */
   take(text: string, seconds: number, nanos: number, metadata: LogRecord | undefined): void;
-  /** The bounds of a group, with which Fluent Bit keeps what OpenTelemetry says of several records: no events. */
-  skip(): void;
+  /**
+   * The events from here on, up to the end of the group or the message, have this in common; JSON of a map. Fluent Bit keeps so what
+   * OpenTelemetry says of several records. Undefined at the end of a group.
+   */
+  group(text: string | undefined): void;
 }
 
 export interface ForwardMessage {
@@ -49,8 +52,9 @@ const SIGNALS = ['logs', 'metrics', 'traces'] as const;
 const sinks = new SinkPool();
 /** Fluent Bit's own are 32 characters, Fluentd's 24. */
 const MAX_CHUNK_ID = 1024;
-/** Seconds of the events that begin and end a group: -1 and -2. */
-const GROUP_BOUNDS: ReadonlySet<number> = new Set([0xffff_ffff, 0xffff_fffe]);
+/** Seconds of what begins and ends a group, -1 and -2. */
+const GROUP_BEGIN = 0xffff_ffff;
+const GROUP_END = 0xffff_fffe;
 
 /**
  * Reads one message, which is all of the bytes; undefined for a heartbeat. Its events go to `into`, unless they are packed, or the message
@@ -125,7 +129,8 @@ function takeEvent(reader: MsgpackReader, into: EventTaker): void {
   }
   const { seconds, nanos } = reader;
   const record = readRecord(reader);
-  if (nested && GROUP_BOUNDS.has(seconds)) into.skip();
+  if (nested && seconds === GROUP_BEGIN) into.group(record);
+  else if (nested && seconds === GROUP_END) into.group(undefined);
   else into.take(record, seconds, nanos, metadata);
 }
 

@@ -142,6 +142,16 @@ describe('sizes', () => {
       ['app', lying(gzipSync(Buffer.alloc(5_000_000))), { compressed: 'gzip' }],
     ],
     ['zstd of zeros', ['app', zstdCompressSync(Buffer.alloc(5_000_000)), { compressed: 'zstd' }]],
+    [
+      'a group that says much of many',
+      [
+        'app',
+        [
+          [[eventTime(0xffff_ffff), {}], { resource: { a: 'x'.repeat(5000) } }],
+          ...Array.from({ length: 20 }, () => [1, {}]),
+        ],
+      ],
+    ],
   ])('%s: too large for buffer_max_size', async (_name, message) => {
     const opened = await open({ options: { buffer_max_size: '10k' }, room: 1_000_000 });
     const { sender, count, collector } = opened;

@@ -75,26 +75,40 @@ describe('the modes of the forward protocol', () => {
     expect(collector.records).toEqual([{ n: 1 }]);
   });
 
-  it('heartbeats, empty messages and bounds of groups are no records', async () => {
-    const { collector, sender, dropped } = await open();
+  it('heartbeats and empty messages are no records', async () => {
+    const { collector, sender } = await open();
     const client = await sender();
-    client.send(
-      null,
-      ['app', []],
-      ['app', Buffer.alloc(0), { chunk: 'empty' }],
-      [
-        'app',
-        [
-          [[eventTime(0xffff_ffff), { id: 1 }], { resource: {} }],
-          [eventTime(1), { n: 1 }],
-          [[eventTime(0xffff_fffe), {}], {}],
-        ],
-      ],
-    );
+    client.send(null, ['app', []], ['app', Buffer.alloc(0), { chunk: 'empty' }], ['app', [[1, { n: 1 }]]]);
     expect(await client.answer()).toEqual({ ack: 'empty' });
     await collector.reached(1);
     expect(collector.records).toEqual([{ n: 1 }]);
-    expect(dropped).toEqual({ group_bound: 2 });
+  });
+
+  it('what Fluent Bit says of a group goes into the metadata of its records', async () => {
+    const { collector, sender } = await open();
+    const resource = { attributes: { 'service.name': 'shop' } };
+    const scope = { name: 'lib' };
+    const begin = [
+      [eventTime(0xffff_ffff), { schema: 'otlp', resource_id: 0 }],
+      { resource, scope, more: 1 },
+    ];
+    const end = [[eventTime(0xffff_fffe), {}], {}];
+    const plain = (n: number): unknown => [eventTime(n), { n }];
+    (await sender()).send(
+      ['app', [begin, [[eventTime(1), { otlp: { severity_number: 9 } }], { n: 1 }], plain(2), end, plain(3)]],
+      ['app', Buffer.concat([begin, plain(4)].map(pack))],
+      ['app', [plain(5), [[eventTime(0xffff_ffff), {}], {}], plain(6)]],
+    );
+    await collector.reached(6);
+    expect(collector.records).toEqual([1, 2, 3, 4, 5, 6].map((n) => ({ n })));
+    expect(collector.events.map(({ metadata }) => metadata)).toEqual([
+      { otlp: { severity_number: 9 }, resource, scope },
+      { resource, scope },
+      undefined,
+      { resource, scope },
+      undefined,
+      undefined,
+    ]);
   });
 
   it('however the bytes are cut', async () => {

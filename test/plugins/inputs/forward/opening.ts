@@ -21,7 +21,6 @@ export interface Opened {
   reserved: () => number;
   /** Changes the bytes that can be reserved. */
   setRoom: (bytes: number) => void;
-  dropped: Record<string, number>;
   count: (metric: string, labels?: Record<string, string>) => number;
   /** Connects a client; it is closed at the end of the test. */
   sender: (how?: NetConnectOpts) => Promise<Sender>;
@@ -43,12 +42,8 @@ export async function open({
 }: OpenOptions = {}): Promise<Opened> {
   let used = 0;
   let limit = room;
-  const dropped: Record<string, number> = {};
   const context: TestInputContext & InputContext = {
     ...inputContext(),
-    drop(reason, count) {
-      dropped[reason] = (dropped[reason] ?? 0) + count;
-    },
     reserve(bytes) {
       if (used + bytes > limit) return undefined;
       used += bytes;
@@ -91,7 +86,6 @@ export async function open({
     setRoom: (bytes) => {
       limit = bytes;
     },
-    dropped,
     count: (metric, labels = {}) =>
       context.metrics.counter(`tailrace_input_${metric}`, '').sum({ name: 'input.0', ...labels }),
     async sender(how) {
