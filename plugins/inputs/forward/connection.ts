@@ -190,6 +190,7 @@ export class Connection {
   private take(bytes: Buffer, harvest: Harvest): Promise<void> | undefined {
     const { codec } = this.around;
     try {
+      harvest.expect(bytes.length);
       const message = codec.decodeMessage(bytes, harvest);
       if (message === undefined) return undefined;
       const { options, packed } = message;
@@ -227,6 +228,7 @@ export class Connection {
         const events = reservation && (await unpack(packed, compression, size));
         if (!this.isReading) return;
         if (events === undefined) continue;
+        harvest.expect(events.length);
         codec.decodePacked(events, harvest);
         harvest.end(events.length, chunk);
         isTaken = true;

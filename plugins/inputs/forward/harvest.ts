@@ -1,10 +1,14 @@
 /** The events of the messages that came together: a batch per tag, and the chunks whose senders wait for an answer. */
-import { Batch, isRecord, parseExact, TooLongError } from '../../../src/plugin.ts';
+import { Batch, isRecord, MsgpackError, parseExact, TooLongError } from '../../../src/plugin.ts';
 import type { EventTaker, LogRecord } from '../../../src/plugin.ts';
 
 /** Handed over when it has so many bytes of messages, or tags: each batch has its price. */
 const FULL_BYTES = 1_000_000;
 const FULL_TAGS = 1000;
+/** A message of few bytes must not become many events: of less than so many bytes none is made. */
+const LEAST_EVENT = 8;
+/** Events that a message may have however small they are. */
+const FEW_EVENTS = 1000;
 /** What groups say may come to so many times the largest message, once it stands with each of their events. */
 const MOST_COMMON = 4;
 
@@ -21,6 +25,7 @@ export class Harvest implements EventTaker {
   /** What the events have in common, as the opentelemetry input puts it into the metadata of each. */
   private common: LogRecord | undefined;
   private commonSize = 0;
+  private eventsLeft = 0;
   /** Of a message, what groups may come to yet. */
   private commonLeft = 0;
   private readonly tagOf: (tag: string) => string;
@@ -30,6 +35,11 @@ export class Harvest implements EventTaker {
   constructor(tagOf: (tag: string) => string, maxMessageBytes: number) {
     this.tagOf = tagOf;
     this.maxMessageBytes = maxMessageBytes;
+  }
+
+  /** What is read next has so many bytes. */
+  expect(bytes: number): void {
+    this.eventsLeft = Math.max(FEW_EVENTS, bytes / LEAST_EVENT);
   }
 
   begin(given: string): void {
@@ -48,6 +58,8 @@ export class Harvest implements EventTaker {
 
   take(text: string, seconds: number, nanos: number, own: LogRecord | undefined): void {
     const { batch, common } = this;
+    if (--this.eventsLeft < 0)
+      throw new MsgpackError('There are too many events of next to nothing: send fewer at a time.');
     const metadata = common === undefined ? own : { ...own, ...common };
     if (common !== undefined && (this.commonLeft -= this.commonSize) < 0)
       throw new TooLongError(this.maxMessageBytes);

@@ -38,6 +38,7 @@ describe('messages that are none', () => {
     ['gzip that breaks off', ['app', gzipSync(pack([1, {}])).subarray(0, -9), { compressed: 'gzip' }]],
     ['zstd that is none', ['app', Buffer.from('no zstd'), { compressed: 'zstd' }]],
     ['another compression', ['app', Buffer.from('x'), { compressed: 'lz4' }]],
+    ['events of next to nothing', ['app', Buffer.concat(Array.from({ length: 3000 }, () => pack([1, {}])))]],
     ['what nests too deep', ['app', 1, JSON.parse(`${'{"a":'.repeat(80)}1${'}'.repeat(80)}`)]],
   ])('%s: the connection is closed, counted, and nothing else harmed', async (_name, message) => {
     const opened = await open();
