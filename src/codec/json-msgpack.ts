@@ -79,8 +79,9 @@ export function appendJson(source: Buffer, from: number, to: number, sink: ByteS
         }
         break;
       }
-      case 0x7b: // {
-      case 0x5b: // [
+      // { and [
+      case 0x7b:
+      case 0x5b:
         counts[depth] = (counts[depth] as number) + 1;
         if (depth === MAX_DEPTH) throw new Error(`The record nests deeper than ${MAX_DEPTH}.`);
         depth++;
@@ -89,9 +90,9 @@ export function appendJson(source: Buffer, from: number, to: number, sink: ByteS
         at++;
         index++;
         break;
-      case 0x7d: // }
+      // } and ]
+      case 0x7d:
       case 0x5d: {
-        // ]
         if (depth === 0) throw invalid(index - from);
         const isMap = byte === 0x7d;
         const values = counts[depth] as number;

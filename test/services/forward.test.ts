@@ -2,7 +2,7 @@
  * The forward output against the OpenTelemetry Collector; output and input against each other, and against two other implementations of the
  * protocol. No server among those that can be had asks for a shared key: for that there are these, and ourselves.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished } from 'vitest';
 import { tlsFile } from '../net/servers.ts';
@@ -77,6 +77,8 @@ describe('to the Collector', () => {
       const agent = await rig.start();
       await agent.until((scrape) => scrape.sum(DELIVERED) > TOTAL / 20);
       await collector.process.kill();
+      // What it had not finished to write must not spoil what comes behind it.
+      if (!readFileSync(collector.file, 'utf8').endsWith('\n')) appendFileSync(collector.file, '\n');
       appendRecords(rig.path('app.log'), TOTAL / 2, TOTAL);
       await agent.said(/^The destination failed/);
       await collector.process.start();
