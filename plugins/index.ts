@@ -11,6 +11,7 @@ const PLUGINS: Readonly<Record<Kind, Readonly<Record<string, Loader>>>> = {
     dummy: () => import('./inputs/dummy.ts'),
     http: () => import('./inputs/http.ts'),
     opentelemetry: () => import('./inputs/opentelemetry.ts'),
+    forward: () => import('./inputs/forward.ts'),
   },
   filter: {
     grep: () => import('./filters/grep.ts'),
@@ -34,6 +35,7 @@ const PLUGINS: Readonly<Record<Kind, Readonly<Record<string, Loader>>>> = {
     tcp: () => import('./outputs/tcp.ts'),
     udp: () => import('./outputs/udp.ts'),
     gelf: () => import('./outputs/gelf.ts'),
+    forward: () => import('./outputs/forward.ts'),
   },
   parser: {
     json: () => import('./parsers/json.ts'),
@@ -49,7 +51,6 @@ const named = (names: string): LaterPlugin[] => names.split(' ').map((name) => (
 const LATER: Readonly<Record<Kind, readonly LaterPlugin[]>> = {
   input: [
     { name: 'syslog', port: 5140 },
-    { name: 'forward', port: 24_224 },
     { name: 'tcp', port: 5170 },
     { name: 'udp', port: 5170, udp: true },
     { name: 'splunk', port: 8088 },
@@ -66,7 +67,7 @@ const LATER: Readonly<Record<Kind, readonly LaterPlugin[]>> = {
     'alter_size aws checklist ecs expect geoip2 kubernetes log_to_metrics lua multiline nest nightfall rewrite_tag stdout sysinfo tensorflow throttle throttle_size type_converter wasm',
   ),
   output: named(
-    'azure azure_blob azure_kusto azure_logs_ingestion bigquery chronicle cloudwatch_logs counter datadog exit flowcounter forward gcs influxdb kafka kafka-rest kinesis_firehose kinesis_streams lib logdna nats nrlogs oracle_log_analytics pgsql plot prometheus_exporter prometheus_remote_write skywalking slack stackdriver td vivo_exporter websocket',
+    'azure azure_blob azure_kusto azure_logs_ingestion bigquery chronicle cloudwatch_logs counter datadog exit flowcounter gcs influxdb kafka kafka-rest kinesis_firehose kinesis_streams lib logdna nats nrlogs oracle_log_analytics pgsql plot prometheus_exporter prometheus_remote_write skywalking slack stackdriver td vivo_exporter websocket',
   ),
   parser: [],
 };

@@ -4,6 +4,7 @@
  *
  * The contracts stand here, on the interfaces; `test/contract/` runs them against every plugin.
  */
+import type * as forward from './codec/forward/index.ts';
 import type * as gelf from './codec/gelf.ts';
 import type * as msgpack from './codec/msgpack.ts';
 import type * as otlp from './codec/otlp/index.ts';
@@ -412,6 +413,8 @@ export { OtlpError } from './codec/otlp/model.ts';
 export type { ExportResult } from './codec/otlp/response.ts';
 export { MsgpackError, MsgpackReader } from './codec/msgpack-reader.ts';
 export type { MsgpackKind } from './codec/msgpack-reader.ts';
+export { MsgpackScanner, TooLongError } from './codec/msgpack-scan.ts';
+export type { EventShape } from './codec/msgpack.ts';
 export { formatTime } from './codec/time-format.ts';
 export { prettyLine } from './codec/pretty.ts';
 export { escapeBreaks, escapeForTerminal, escapeLine } from './codec/terminal.ts';
@@ -453,3 +456,8 @@ export const loadGelf = async (): Promise<Pick<typeof gelf, 'gelfText'>> => impo
 export type Otlp = typeof otlp;
 /** Loads it. */
 export const loadOtlp = async (): Promise<Otlp> => import('./codec/otlp/index.ts');
+/** Loads the forward protocol. */
+export const loadForward = async (): Promise<ForwardCodec> => import('./codec/forward/index.ts');
+export type ForwardCodec = typeof forward;
+export type { EventTaker } from './codec/forward/decode.ts';
+export type EncodeMsgpack = typeof msgpack.encodeMsgpack;

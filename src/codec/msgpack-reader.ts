@@ -15,12 +15,13 @@ import { setKey } from '../event/record.ts';
 import type { LogRecord, Value } from '../event/record.ts';
 
 /** Lists and maps inside each other, as for JSON. */
-const MAX_DEPTH = 64;
+export const MAX_DEPTH = 64;
+const BROKEN_OFF = 'The bytes end in the middle of a value';
 const EVENT_TIME = 0;
 const TIMESTAMP = -1;
 
 /** What a value is, by its first byte. */
-export type MsgpackKind = 'map' | 'list' | 'number' | 'extension' | 'other' | 'end';
+export type MsgpackKind = 'map' | 'list' | 'number' | 'extension' | 'bytes' | 'nil' | 'other' | 'end';
 
 /** The bytes are no MessagePack, or more than is allowed. The message is a sentence. */
 export class MsgpackError extends Error {
@@ -34,7 +35,7 @@ export class MsgpackReader {
   seconds = 0;
   /** 0 to 999,999,999. */
   nanos = 0;
-  private readonly bytes: Buffer;
+  readonly bytes: Buffer;
   private depth = 0;
 
   constructor(bytes: Buffer) {
@@ -48,6 +49,8 @@ export class MsgpackReader {
     if (head <= 0x7f || head >= 0xe0) return 'number';
     if (head <= 0x8f || head === 0xde || head === 0xdf) return 'map';
     if (head <= 0x9f || head === 0xdc || head === 0xdd) return 'list';
+    if (head <= 0xbf || (head >= 0xc4 && head <= 0xc6) || (head >= 0xd9 && head <= 0xdb)) return 'bytes';
+    if (head === 0xc0) return 'nil';
     if (head >= 0xca && head <= 0xd3) return 'number';
     if ((head >= 0xc7 && head <= 0xc9) || (head >= 0xd4 && head <= 0xd8)) return 'extension';
     return 'other';
@@ -60,6 +63,35 @@ export class MsgpackReader {
     if (head === 0xdc) return this.within(this.uint(2), 1);
     if (head === 0xdd) return this.within(this.uint(4), 1);
     throw this.error('A list is expected');
+  }
+
+  /** Reads the head of a map and returns how many pairs follow. Throws {@link MsgpackError}. */
+  readMapHead(): number {
+    const head = this.byte();
+    if ((head & 0xf0) === 0x80) return this.within(head & 0x0f, 2);
+    if (head === 0xde) return this.within(this.uint(2), 2);
+    if (head === 0xdf) return this.within(this.uint(4), 2);
+    throw this.error('A map is expected');
+  }
+
+  /** Reads a text or binary data as it is; a view. Throws {@link MsgpackError}. */
+  readBytes(): Buffer {
+    const length = this.readBytesHead();
+    const start = this.take(length);
+    return this.bytes.subarray(start, start + length);
+  }
+
+  /** Reads the head of a text or of binary data and returns its length, which is there. Throws {@link MsgpackError}. */
+  readBytesHead(): number {
+    const head = this.byte();
+    let length: number;
+    if ((head & 0xe0) === 0xa0) length = head & 0x1f;
+    else if (head === 0xc4 || head === 0xd9) length = this.uint(1);
+    else if (head === 0xc5 || head === 0xda) length = this.uint(2);
+    else if (head === 0xc6 || head === 0xdb) length = this.uint(4);
+    else throw this.error('A text is expected');
+    if (length > this.bytes.length - this.offset) throw this.error(BROKEN_OFF);
+    return length;
   }
 
   /** Reads a time, a number of seconds or a time extension, into `seconds` and `nanos`. Throws {@link MsgpackError}. */
@@ -216,7 +248,7 @@ export class MsgpackReader {
   /** Steps over bytes that must be there; returns where they start. */
   private take(length: number): number {
     const start = this.offset;
-    if (start + length > this.bytes.length) throw this.error('The bytes end in the middle of a value');
+    if (start + length > this.bytes.length) throw this.error(BROKEN_OFF);
     this.offset = start + length;
     return start;
   }
@@ -228,7 +260,8 @@ export class MsgpackReader {
     return items;
   }
 
-  private error(what: string): MsgpackError {
+  /** What is wrong where the reader stands. */
+  error(what: string): MsgpackError {
     return new MsgpackError(`${what}, at byte ${this.offset}.`);
   }
 }

@@ -1,60 +1,66 @@
 /**
- * Records in Fluent Bit's MessagePack: `[[time, metadata], record]`, one after the other.
+ * Events in Fluent Bit's MessagePack, one after the other: `[[time, metadata], record]`, or `[time, record]` as Fluentd has it.
  *
- *     time   fixext8 of type 0: seconds and nanoseconds, 32 bits each, big-endian
+ *     time   fixext8 of type 0: seconds and nanoseconds, 32 bits each, big-endian; or the seconds as an integer
  *
  * Source: https://github.com/fluent/fluentd/wiki/Forward-Protocol-Specification-v1#eventtime-ext-format
  */
-import { Encoder, ExtData } from '@msgpack/msgpack';
 import type { Slice } from '../event/chunk.ts';
-import type { ReadonlyValue } from '../event/record.ts';
 import type { ByteSink } from './bytes.ts';
+import { appendJson } from './json-msgpack.ts';
+import { putInteger } from './msgpack-write.ts';
 
-const EVENT_TIME = 0;
-const MIN_INT64 = -(2n ** 63n);
-const MAX_UINT64 = 2n ** 64n - 1n;
-/** Deeper than any record that the pipeline lets in. */
-const MAX_DEPTH = 1024;
+export interface EventShape {
+  /** Integers are for Fluentd before 0.14; nanoseconds are lost then. */
+  time: 'event_time' | 'integer';
+  /** Whether events have a place for it always, where they have some, or never: then it is left out. */
+  metadata: 'always' | 'present' | 'never';
+}
 
-const encoder = new Encoder({ useBigInt64: true, maxDepth: MAX_DEPTH });
+/** Fluent Bit's own. */
+const FLUENT_BIT: EventShape = { time: 'event_time', metadata: 'always' };
+
+/** Two heads of lists, a time, and an empty map. */
+const LONGEST_FRAME = 16;
 
 /** Appends records `from` to `to` (exclusive) of a slice. */
-export function encodeMsgpack(slice: Slice, from: number, to: number, sink: ByteSink): void {
-  for (let index = from; index < to; index++) {
-    const record = fitting(slice.record(index));
-    const metadata = fitting(slice.metadata(index) ?? {});
-    const bytes = encoder.encodeSharedRef([
-      [eventTime(slice.seconds(index), slice.nanos(index)), metadata],
-      record,
-    ]);
-    sink.reserve(bytes.length);
-    sink.raw.set(bytes, sink.length);
-    sink.length += bytes.length;
+export function encodeMsgpack(
+  slice: Slice,
+  from: number,
+  to: number,
+  sink: ByteSink,
+  shape: EventShape = FLUENT_BIT,
+): void {
+  const { chunk } = slice;
+  const { bytes, metadata } = chunk;
+  const { seconds, nanos } = chunk.columns;
+  const last = slice.from + to;
+  let start = chunk.endOf(slice.from + from - 1);
+  for (let index = slice.from + from; index < last; index++) {
+    const own = shape.metadata === 'never' ? undefined : metadata?.[index];
+    const nested = shape.metadata === 'always' || own !== undefined;
+    sink.reserve(LONGEST_FRAME);
+    const { raw } = sink;
+    let at = sink.length;
+    raw[at++] = 0x92;
+    if (nested) raw[at++] = 0x92;
+    if (shape.time === 'integer') {
+      at = putInteger(raw, at, seconds[index] as number);
+    } else {
+      raw[at++] = 0xd7;
+      raw[at++] = 0;
+      // Seconds beyond 32 bits wrap: the format has no room for them.
+      at = raw.writeUInt32BE((seconds[index] as number) >>> 0, at);
+      at = raw.writeUInt32BE(nanos[index] as number, at);
+    }
+    if (nested && own === undefined) raw[at++] = 0x80;
+    sink.length = at;
+    if (own !== undefined) {
+      const text = Buffer.from(JSON.stringify(own));
+      appendJson(text, 0, text.length, sink);
+    }
+    const end = chunk.endOf(index);
+    appendJson(bytes, start, end, sink);
+    start = end;
   }
-}
-
-/** The time as an extension value. Seconds beyond 32 bits wrap, as the format has no room for them. */
-export function eventTime(seconds: number, nanos: number): ExtData {
-  const data = new Uint8Array(8);
-  const view = new DataView(data.buffer);
-  view.setUint32(0, seconds);
-  view.setUint32(4, nanos);
-  return new ExtData(EVENT_TIME, data);
-}
-
-/** The value with integers that 64 bits do not hold as text, so that their digits survive. */
-function fitting(value: ReadonlyValue): ReadonlyValue {
-  return hasHuge(value) ? (replaceHuge(value) as ReadonlyValue) : value;
-}
-
-function hasHuge(value: ReadonlyValue): boolean {
-  if (typeof value === 'bigint') return value < MIN_INT64 || value > MAX_UINT64;
-  return typeof value === 'object' && value !== null && Object.values(value).some(hasHuge);
-}
-
-function replaceHuge(value: ReadonlyValue): unknown {
-  if (typeof value === 'bigint') return hasHuge(value) ? value.toString() : value;
-  if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map((inner) => replaceHuge(inner as ReadonlyValue));
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, replaceHuge(inner)]));
 }

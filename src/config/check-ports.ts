@@ -73,6 +73,7 @@ function listenerOf(
   const mode = (
     textOf(node, 'mode') ?? (typeof values['mode'] === 'string' ? values['mode'] : '')
   ).toLowerCase();
+  if (declared && textOf(node, 'unix_path') !== undefined) return undefined;
   if (mode.startsWith('unix') || (plugin === 'syslog' && mode === '')) return undefined;
   const entry = entryOf(node, 'port');
   const text = textOf(node, 'port');

@@ -297,6 +297,21 @@ export function secret(): Option<Secret> {
   return single('secret', TEXT_SCHEMA, (text) => ({ ok: true, value: new Secret(text) }), { secret: true });
 }
 
+/** Pairs whose values are secrets: `NAME PASSWORD`; may be given several times. */
+export function secretKv(): Option<[string, Secret][]> {
+  return list<[string, Secret]>(
+    'key secret',
+    { type: 'string' },
+    (text) => {
+      const [, key, value] = /^\s*(\S+)\s+([^]*\S)\s*$/.exec(text) ?? [];
+      if (key === undefined || value === undefined)
+        return { ok: false, message: 'is not a pair: write NAME PASSWORD, with a space in between' };
+      return { ok: true, value: [[key, new Secret(value)]] };
+    },
+    { secret: true },
+  );
+}
+
 /** A key of Fluent Bit that makes no sense here: accepted, with a note at start that says why it has no effect. Its value is undefined. */
 export function ignored(reason: string): Option<undefined> {
   return make<undefined>({

@@ -17,6 +17,7 @@ export {
   path,
   prefix,
   secret,
+  secretKv,
   size,
   string,
   time,

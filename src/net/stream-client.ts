@@ -208,8 +208,9 @@ export class StreamConnection {
   readonly gone: Promise<void>;
   /** Attempts that it was used for. */
   uses = 0;
+  /** Where it goes to, as it may be shown. */
+  readonly place: string;
   private readonly socket: Socket;
-  private readonly place: string;
   private readonly ioTimeoutMs: number;
   private readonly standing: Promise<void>;
   private received: Buffer[] = [];
@@ -253,11 +254,16 @@ export class StreamConnection {
   }
 
   private async stand({ connectTimeoutMs, tls, greet, unanswered }: StreamClientOptions): Promise<void> {
+    let isConnected = false;
     const timer =
       connectTimeoutMs === 0
         ? undefined
         : setTimeout(() => {
-            this.socket.destroy(Object.assign(new Error('timeout'), { code: 'UND_ERR_CONNECT_TIMEOUT' }));
+            this.socket.destroy(
+              isConnected
+                ? new Error('it did not end the handshake within net.connect_timeout')
+                : Object.assign(new Error('timeout'), { code: 'UND_ERR_CONNECT_TIMEOUT' }),
+            );
           }, connectTimeoutMs);
     try {
       const connected = new Promise<void>((resolve) => {
@@ -266,6 +272,7 @@ export class StreamConnection {
       await Promise.race([connected, this.gone]);
       this.throwIfGone();
       if (unanswered === true && this.socket instanceof TLSSocket) await this.taken(this.socket);
+      isConnected = true;
       await greet?.(this);
       this.socket.setTimeout(this.ioTimeoutMs);
     } finally {
@@ -336,6 +343,11 @@ export class StreamConnection {
   /** It stands, and the other side has said nothing unasked. */
   get usable(): boolean {
     return !this.ended && this.failure === undefined && this.received.length === 0;
+  }
+
+  /** The other side has said something that was not read. */
+  get hasUnread(): boolean {
+    return this.received.length > 0;
   }
 
   /** Waits for its next use, so long at most. False when it is not usable. */

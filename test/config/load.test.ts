@@ -423,3 +423,18 @@ describe('routing', () => {
     expect(outputs[0]?.matchRegex?.test('dummy.x')).toBe(false);
   });
 });
+
+describe('ports', () => {
+  const forwards = (...own: string[]): string =>
+    PIPELINE.replace(
+      '    - name: dummy\n',
+      own.map((line) => `    - name: forward\n      tag: t\n      ${line}\n`).join(''),
+    );
+
+  it('belong to one listener each; a unix socket takes none', async () => {
+    expect(lines(await loadText(forwards('port: 24224', 'unix_path: a', 'unix_path: b')))).toEqual([]);
+    expect(lines(await loadText(forwards('port: 24224', 'alias: other')))).toEqual([
+      expect.stringMatching(/^error \d+ port 24224 is taken by the input forward/) as string,
+    ]);
+  });
+});

@@ -190,6 +190,12 @@ describe('StreamClient', () => {
     await expect(ask(refused, 'a')).rejects.toThrow('it knows us not');
   });
 
+  it('says of a handshake that does not end that it is one', async () => {
+    const greet = async (connection: StreamConnection): Promise<void> => void (await connection.read());
+    const to = client({ to: await onPort(createServer(echo)), greet, connectTimeoutMs: 50 });
+    await expect(ask(to, 'a')).rejects.toThrow(/it did not end the handshake within net.connect_timeout/);
+  });
+
   it('writes to a unix socket', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'tailrace-stream-'));
     cleanUps.push(() => rmSync(directory, { recursive: true }));

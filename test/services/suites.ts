@@ -7,6 +7,7 @@ import { moto } from './servers/moto.ts';
 import { versitygw } from './servers/versitygw.ts';
 import { rsyslog } from './servers/rsyslog.ts';
 import { syslogNg } from './servers/syslog-ng.ts';
+import { fluentLoggers } from './servers/fluent-logger.ts';
 import type { Service } from './support/service.ts';
 
 /** `test/services/NAME.test.ts` and its servers. */
@@ -19,4 +20,5 @@ export const SUITES: Readonly<Record<string, readonly Service[]>> = {
   splunk: [],
   s3: [versitygw, moto],
   syslog: [rsyslog, syslogNg],
+  forward: [otelcol, fluentLoggers],
 };

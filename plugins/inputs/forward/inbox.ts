@@ -1,0 +1,84 @@
+/**
+ * Bytes that came on a connection and are not taken yet. What the socket hands over is looked at where it is; only the beginning of a message
+ * that goes on is copied and kept, and the input's memory is asked for room before.
+ */
+import type { InputContext, Reservation } from '../../../src/plugin.ts';
+
+/** A buffer doubles until it has grown by so much at once. Bytes. */
+const MOST_GROWTH = 1_000_000;
+
+const EMPTY = Buffer.alloc(0);
+
+export class Inbox {
+  /** What is there. */
+  bytes: Buffer = EMPTY;
+  /** Where the next message begins in it. */
+  start = 0;
+  private readonly reserve: InputContext['reserve'];
+  private buffer: Buffer | undefined;
+  private reservation: Reservation | undefined;
+
+  constructor(reserve: InputContext['reserve']) {
+    this.reserve = reserve;
+  }
+
+  /** Bytes that are not taken. */
+  get rest(): number {
+    return this.bytes.length - this.start;
+  }
+
+  /** Takes a piece from the socket in, behind what is kept; false when there is no room for both. */
+  add(piece: Buffer, least: number): boolean {
+    if (this.rest === 0) {
+      this.clear();
+      this.bytes = piece;
+      return true;
+    }
+    if (!this.hold(Math.max(this.rest + piece.length, least))) return false;
+    const buffer = this.buffer as Buffer;
+    const { length } = this.bytes;
+    piece.copy(buffer, length);
+    this.bytes = buffer.subarray(0, length + piece.length);
+    return true;
+  }
+
+  /**
+   * Keeps what is not taken, in memory of its own; false when there is no room. `least`: bytes that its message will have at least.
+   */
+  keep(least: number): boolean {
+    if (this.rest === 0) {
+      this.clear();
+      return true;
+    }
+    return this.hold(Math.max(this.rest, least));
+  }
+
+  /** Lets go of everything. */
+  clear(): void {
+    this.bytes = EMPTY;
+    this.start = 0;
+    this.buffer = undefined;
+    this.reservation?.release();
+    this.reservation = undefined;
+  }
+
+  /** Moves the rest to the front of a buffer that has so many bytes. */
+  private hold(size: number): boolean {
+    const { rest, buffer } = this;
+    let target = buffer;
+    if (target === undefined || target.length < size) {
+      const capacity = target?.length ?? 0;
+      const wanted = Math.max(size, capacity + Math.min(capacity, MOST_GROWTH));
+      const reservation = this.reserve(wanted);
+      if (reservation === undefined) return false;
+      this.reservation?.release();
+      this.reservation = reservation;
+      target = Buffer.allocUnsafeSlow(wanted);
+    }
+    this.bytes.copy(target, 0, this.start);
+    this.buffer = target;
+    this.bytes = target.subarray(0, rest);
+    this.start = 0;
+    return true;
+  }
+}

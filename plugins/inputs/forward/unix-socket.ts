@@ -1,0 +1,45 @@
+/** Listens on a unix socket: what a killed process left there is removed, what somebody listens on is not. */
+import { once } from 'node:events';
+import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+import { connect } from 'node:net';
+import type { Server } from 'node:net';
+
+/** Throws a sentence that says what to do. */
+export async function listenOnPath(
+  server: Server,
+  path: string,
+  mode: number | undefined,
+  who: string,
+): Promise<void> {
+  const where = `${who}: listening on unix_path ${path}`;
+  try {
+    await makeWay(path);
+    server.listen({ path });
+    await once(server, 'listening');
+    if (mode !== undefined) chmodSync(path, mode);
+  } catch (error) {
+    throw new Error(`${where}: ${(error as Error).message}.`, { cause: error });
+  }
+}
+
+/** Removes the socket of a process that is gone. */
+async function makeWay(path: string): Promise<void> {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return;
+  if (!stats.isSocket())
+    throw new Error('there is something else than a socket; remove it, or choose another path');
+  if (await isListenedOn(path))
+    throw new Error('another process listens there; stop that one, or choose another path');
+  unlinkSync(path);
+}
+
+function isListenedOn(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}

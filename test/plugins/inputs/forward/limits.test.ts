@@ -1,0 +1,272 @@
+import { gzipSync, zstdCompressSync } from 'node:zlib';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { eventTime, pack } from '../../../support/forward-sender.ts';
+import { open } from './opening.ts';
+import type { Opened } from './opening.ts';
+
+const GOOD = ['app', [[1, { n: 1 }]], { chunk: 'good' }];
+
+/** A connection that stands beside the one that is sent away still works. */
+async function expectWorking({ sender, reserved }: Opened): Promise<void> {
+  const client = await sender();
+  client.send(GOOD);
+  expect(await client.answer()).toEqual({ ack: 'good' });
+  expect(reserved()).toBe(0);
+}
+
+describe('messages that are none', () => {
+  it.each<[string, unknown]>([
+    ['no list', { a: 1 }],
+    ['a text', 'GET / HTTP/1.1'],
+    ['a byte without meaning', Buffer.from([0xc1])],
+    ['a list with too little', ['app']],
+    ['a tag that is a number', [1, 1, {}]],
+    ['a time without a record', ['app', 1]],
+    ['a record that is a list', ['app', 1, []]],
+    ['events that are a map', ['app', {}]],
+    ['an event that is a map', ['app', [{}]]],
+    ['an event of one', ['app', [[1]]]],
+    ['a time that is a text', ['app', [['1', {}]]]],
+    ['a time with metadata and more', ['app', [[[1, {}, {}], {}]]]],
+    ['a time beyond its second', ['app', eventTime(1, 1_000_000_000), {}]],
+    ['options that are a list', ['app', [[1, {}]], []]],
+    ['a chunk that is a number', ['app', [[1, {}]], { chunk: 1 }]],
+    ['a chunk that is a story', ['app', [[1, {}]], { chunk: 'x'.repeat(2000) }]],
+    ['packed events that break off', ['app', pack([1, { n: 1 }]).subarray(0, -1)]],
+    ['gzip that is none', ['app', Buffer.from('no gzip'), { compressed: 'gzip' }]],
+    ['gzip that breaks off', ['app', gzipSync(pack([1, {}])).subarray(0, -9), { compressed: 'gzip' }]],
+    ['zstd that is none', ['app', Buffer.from('no zstd'), { compressed: 'zstd' }]],
+    ['another compression', ['app', Buffer.from('x'), { compressed: 'lz4' }]],
+    ['events of next to nothing', ['app', Buffer.concat(Array.from({ length: 3000 }, () => pack([1, {}])))]],
+    ['what nests too deep', ['app', 1, JSON.parse(`${'{"a":'.repeat(80)}1${'}'.repeat(80)}`)]],
+  ])('%s: the connection is closed, counted, and nothing else harmed', async (_name, message) => {
+    const opened = await open();
+    const { collector, sender, count, context } = opened;
+    const client = await sender();
+    client.send(GOOD, message, ['app', 1, { behind: true }]);
+    expect(await client.answer()).toEqual({ ack: 'good' });
+    expect(await client.answer()).toBeUndefined();
+    expect(collector.records).toEqual([{ n: 1 }]);
+    expect(count('connections_closed_total', { reason: 'malformed' })).toBe(1);
+    expect(context.log.lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
+    await expectWorking(opened);
+  });
+
+  it('noise, cut and changed messages: the good stream beside it has all its records', async () => {
+    const { collector, sender, reserved, count } = await open({ options: { buffer_max_size: '100k' } });
+    const good = await sender();
+    const right = Buffer.concat([
+      pack([
+        'app',
+        [
+          [eventTime(1), { bad: 1 }],
+          [[2, { m: 1 }], { bad: 2 }],
+        ],
+        { chunk: 'x' },
+      ]),
+      pack(['app', gzipSync(pack([1, { bad: 3 }])), { compressed: 'gzip' }]),
+    ]);
+    const changed = fc
+      .array(fc.tuple(fc.nat({ max: right.length - 1 }), fc.nat({ max: 255 })), {
+        minLength: 1,
+        maxLength: 5,
+      })
+      .map((changes) => {
+        const bytes = Buffer.from(right);
+        for (const [at, byte] of changes) bytes[at] = byte;
+        return bytes;
+      });
+    const noise = fc.oneof(
+      fc.uint8Array({ minLength: 1, maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
+      changed,
+      fc.nat({ max: right.length }).map((length) => right.subarray(0, length)),
+    );
+    let sent = 0;
+    await fc.assert(
+      fc.asyncProperty(noise, async (bytes) => {
+        const bad = await sender();
+        bad.socket.end(bytes);
+        good.send(['good', [[1, { n: sent }]], { chunk: String(sent) }]);
+        expect(await good.answer()).toEqual({ ack: String(sent) });
+        sent++;
+        await bad.closed();
+      }),
+      { numRuns: 300 },
+    );
+    const found = collector.events.filter(({ tag, record }) => tag === 'good' && 'n' in (record as object));
+    expect(found.map(({ record }) => (record as { n: number }).n)).toEqual(
+      Array.from({ length: sent }, (_, n) => n),
+    );
+    await expect.poll(reserved).toBe(0);
+    expect(count('connections_closed_total')).toBeGreaterThan(0);
+  });
+});
+
+describe('what is no logs', () => {
+  it('is refused, counted, and not acknowledged', async () => {
+    const opened = await open();
+    const { sender, count, collector } = opened;
+    const patient = await sender();
+    patient.send(
+      ['app', [[1, { n: 0 }]]],
+      ['app', Buffer.from('metrics'), { fluent_signal: 1 }],
+      ['app', [[1, [{ a: 1 }]]], { fluent_signal: 2 }],
+      ['app', 1, { trace: 1 }, { fluent_signal: 9 }],
+      ['app', [[1, { n: 1 }]]],
+    );
+    await collector.reached(2);
+    expect(collector.records).toEqual([{ n: 0 }, { n: 1 }]);
+    for (const signal of ['metrics', 'traces', 'other'])
+      expect(count('refused_messages_total', { signal })).toBe(1);
+    const waiting = await sender();
+    waiting.send(['app', Buffer.from('metrics'), { fluent_signal: 1, chunk: 'id' }]);
+    expect(await waiting.answer()).toBeUndefined();
+    expect(count('connections_closed_total', { reason: 'no_logs' })).toBe(1);
+    await expectWorking(opened);
+  });
+});
+
+describe('sizes', () => {
+  it.each<[string, unknown]>([
+    ['one that is long', ['app', 1, { text: 'x'.repeat(20_000) }]],
+    ['packed events that are long', ['app', Buffer.alloc(20_000)]],
+    ['a head that claims gigabytes', Buffer.from([0x92, 0xa1, 0x61, 0xc6, 0xff, 0xff, 0xff, 0xff])],
+    ['a list that claims billions', Buffer.from([0x92, 0xa1, 0x61, 0xdd, 0xff, 0xff, 0xff, 0xff])],
+    [
+      'lists in lists that claim billions',
+      Buffer.from([0xdd, 0xff, 0xff, 0xff, 0xff, 0xdd, 0xff, 0xff, 0xff, 0xff]),
+    ],
+    ['gzip of zeros', ['app', gzipSync(Buffer.alloc(5_000_000)), { compressed: 'gzip' }]],
+    [
+      'gzip that lies about its size',
+      ['app', lying(gzipSync(Buffer.alloc(5_000_000))), { compressed: 'gzip' }],
+    ],
+    ['zstd of zeros', ['app', zstdCompressSync(Buffer.alloc(5_000_000)), { compressed: 'zstd' }]],
+    [
+      'a group that says much of many',
+      [
+        'app',
+        [
+          [[eventTime(0xffff_ffff), {}], { resource: { a: 'x'.repeat(5000) } }],
+          ...Array.from({ length: 20 }, () => [1, {}]),
+        ],
+      ],
+    ],
+  ])('%s: too large for buffer_max_size', async (_name, message) => {
+    const opened = await open({ options: { buffer_max_size: '10k' }, room: 1_000_000 });
+    const { sender, count, collector } = opened;
+    const client = await sender();
+    client.send(message);
+    expect(await client.answer()).toBeUndefined();
+    expect(count('connections_closed_total', { reason: 'too_large' })).toBe(1);
+    expect(collector.events).toEqual([]);
+    await expectWorking(opened);
+  });
+
+  it('a message of exactly buffer_max_size is taken', async () => {
+    const message = pack(['app', [[1, { text: 'x'.repeat(5000) }]], { chunk: 'id' }]);
+    const { sender } = await open({ options: { buffer_max_size: String(message.length) } });
+    const client = await sender();
+    client.send(message);
+    expect(await client.answer()).toEqual({ ack: 'id' });
+  });
+});
+
+/** Says that it holds 100 bytes. */
+function lying(gzip: Buffer): Buffer {
+  gzip.writeUInt32LE(100, gzip.length - 4);
+  return gzip;
+}
+
+describe('times', () => {
+  it('a message that does not go on, and one that is never begun', async () => {
+    const { sender, count, reserved, collector } = await open({
+      options: { 'net.io_timeout': '30ms', idle_timeout: '60ms' },
+    });
+    const stalled = await sender();
+    stalled.send(pack(GOOD).subarray(0, 5));
+    expect(await stalled.answer()).toBeUndefined();
+    expect(count('connections_closed_total', { reason: 'stalled' })).toBe(1);
+    expect(reserved()).toBe(0);
+    const idle = await sender();
+    idle.send(GOOD);
+    expect(await idle.answer()).toEqual({ ack: 'good' });
+    await idle.closed();
+    expect(count('connections_closed_total', { reason: 'idle' })).toBe(1);
+    expect(collector.events).toHaveLength(1);
+  });
+
+  it('a message that gets no room', async () => {
+    const { sender, count, reserved, collector, setRoom } = await open({
+      options: { 'net.io_timeout': '100ms' },
+      room: 100,
+    });
+    for (const message of [
+      ['app', Buffer.alloc(1_000_000)],
+      ['app', gzipSync(pack([1, { text: 'x'.repeat(50_000) }])), { compressed: 'gzip' }],
+    ]) {
+      const client = await sender();
+      client.send(message);
+      await client.closed();
+    }
+    expect(count('connections_closed_total', { reason: 'no_room' })).toBe(2);
+    expect(reserved()).toBe(0);
+    expect(collector.events).toEqual([]);
+    setRoom(1_000_000);
+    const client = await sender();
+    client.send(GOOD);
+    expect(await client.answer()).toEqual({ ack: 'good' });
+  });
+
+  it('a sender that does not read its answers', async () => {
+    const { sender, count } = await open({ options: { 'net.io_timeout': '100ms' } });
+    const client = await sender();
+    const chunk = 'x'.repeat(1000);
+    // More answers than both sockets take.
+    for (let n = 0; n < 40_000; n++) client.send(['app', [], { chunk }]);
+    await expect
+      .poll(() => count('connections_closed_total', { reason: 'stalled' }), { timeout: 20_000 })
+      .toBe(1);
+  });
+
+  it('who waits for an acknowledgement is not idle', async () => {
+    const { sender, collector, receipts, count } = await open({
+      hold: true,
+      options: { idle_timeout: '20ms' },
+    });
+    const client = await sender();
+    client.send(GOOD);
+    await collector.reached(1);
+    const other = await sender();
+    await other.closed();
+    expect(count('connections_closed_total', { reason: 'idle' })).toBe(1);
+    receipts[0]?.release();
+    expect(await client.answer()).toEqual({ ack: 'good' });
+  });
+});
+
+describe('connections', () => {
+  it('over the limit are closed at once, and counted', async () => {
+    const { sender, count } = await open({ options: { max_connections: '1' } });
+    const first = await sender();
+    first.send(GOOD);
+    expect(await first.answer()).toEqual({ ack: 'good' });
+    const second = await sender();
+    await second.closed();
+    expect(count('connections_refused_total')).toBe(1);
+    first.send(GOOD);
+    expect(await first.answer()).toEqual({ ack: 'good' });
+  });
+
+  it('a sender that goes away in the middle of a message leaves nothing behind', async () => {
+    const { sender, reserved, count, collector } = await open();
+    const client = await sender();
+    client.send(pack(['app', Buffer.alloc(1_000_000)]).subarray(0, 500_000));
+    await expect.poll(reserved).toBeGreaterThanOrEqual(1_000_000);
+    client.close();
+    await expect.poll(reserved).toBe(0);
+    expect(count('connections_closed_total')).toBe(0);
+    expect(collector.events).toEqual([]);
+  });
+});
