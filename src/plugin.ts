@@ -396,6 +396,7 @@ export { JSON_DATE_FORMATS } from './codec/json-date.ts';
 export type { JsonDateFormat } from './codec/json-date.ts';
 export { jsonEncoder } from './codec/json-text.ts';
 export type { JsonEncoder, JsonLayout } from './codec/json-text.ts';
+export { memberText } from './codec/member-text.ts';
 export { MsgpackError, MsgpackReader } from './codec/msgpack-reader.ts';
 export type { MsgpackKind } from './codec/msgpack-reader.ts';
 export { formatTime } from './codec/time-format.ts';
