@@ -90,7 +90,7 @@ export class DeliveryAttempt {
 
   /** The records of the groups that are missing wait alone; those of others do not wait for them. */
   private get onlySomeGroupsMiss(): boolean {
-    return this.tools.names.manyGroups && this.failure instanceof MissingGroupError;
+    return this.tools.names.manyGroups && isOfItsGroup(this.failure);
   }
 
   private halves({ target, indexes, error }: Refused): Run[] {
@@ -177,15 +177,19 @@ export class DeliveryAttempt {
   /** Rethrows what is no failure of the destination. */
   private failed(error: unknown): void {
     // A group that is not there is the business of its own records.
-    const concernsAll = !(error instanceof MissingGroupError);
+    const concernsAll = !isOfItsGroup(error);
     if (concernsAll) this.over = true;
     if (!(error instanceof RetryableError)) throw error;
     // What concerns all is what is to be read in the log.
-    if (this.failure === undefined || (concernsAll && this.failure instanceof MissingGroupError))
-      this.failure = error;
+    if (this.failure === undefined || (concernsAll && isOfItsGroup(this.failure))) this.failure = error;
     if (error.retryAfterMs !== undefined)
       this.retryAfterMs = Math.max(this.retryAfterMs ?? 0, error.retryAfterMs);
   }
+}
+
+/** The group is not there, or its stream is not there yet although it was just made. */
+function isOfItsGroup(error: unknown): boolean {
+  return error instanceof MissingGroupError || isMissing(error);
 }
 
 /** The records of an attempt by the stream that they go to, in their order. */

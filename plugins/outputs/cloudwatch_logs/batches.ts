@@ -5,7 +5,7 @@
  */
 import type { ByteSink, Slice } from '../../../src/plugin.ts';
 import { EVENT_OVERHEAD, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_SPAN_MS } from './limits.ts';
-import { textOf } from './messages.ts';
+import { textOf, toBytes } from './messages.ts';
 import type { Message, MessageOf } from './messages.ts';
 import type { Target } from './names.ts';
 import { cutIntoParts, partsId } from './parts.ts';
@@ -98,7 +98,9 @@ export class BatchWriter {
   constructor(target: Target, indexes: readonly number[], options: BatchOptions) {
     this.options = options;
     this.indexes = indexes;
-    this.head = `{"logGroupName":${JSON.stringify(target.group)},"logStreamName":${JSON.stringify(target.stream)},"logEvents":[`;
+    this.head = toBytes(
+      `{"logGroupName":${JSON.stringify(target.group)},"logStreamName":${JSON.stringify(target.stream)},"logEvents":[`,
+    );
   }
 
   /** The records that no request was made for, or not all of them. */
@@ -163,13 +165,10 @@ export class BatchWriter {
   }
 
   private writeEvent({ literal }: Message, time: number, first: boolean, sink: ByteSink): void {
-    sink.text(`${first ? this.head : ','}{"timestamp":${time},"message":`);
-    sink.latin1(literal);
-    sink.byte(CLOSE_BRACE);
+    // Bytes as text throughout: one write, and no look for characters to encode.
+    sink.latin1(`${first ? this.head : ','}{"timestamp":${time},"message":${literal}}`);
   }
 }
-
-const CLOSE_BRACE = 125;
 
 /** The message with its true length where its bound says that it may be too large. */
 function exact(event: Message | undefined, maxEventBytes: number): Message | undefined {

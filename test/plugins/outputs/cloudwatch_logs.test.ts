@@ -378,6 +378,20 @@ describe('cloudwatch_logs', () => {
       expect(context.log.lines.filter(({ message }) => message.startsWith('Some records'))).toHaveLength(1);
     });
 
+    it('a stream that is not there yet although it was just made holds up only its own records', async () => {
+      standIn.refuse = (action, input) =>
+        action === 'PutLogEvents' && input['logStreamName'] === 'slow'
+          ? { status: 400, code: 'ResourceNotFoundException' }
+          : undefined;
+      const slice = sliceOf('app', [event('{"s":"slow"}'), event('{"s":"quick"}')]);
+      expect(await delivered({ log_stream_template: '$s' }, [slice])).toMatchObject({
+        retry: [0],
+        rejected: [],
+      });
+      expect(messages(GROUP, 'quick')).toHaveLength(1);
+      expect(standIn.count('PutLogEvents')).toBe(4);
+    });
+
     it('what is refused as a whole is for the queue to halve', async () => {
       standIn.refuse = (action, input) =>
         bad(action, input) ? { status: 400, code: 'InvalidParameterException' } : undefined;
