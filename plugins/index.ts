@@ -36,6 +36,7 @@ const PLUGINS: Readonly<Record<Kind, Readonly<Record<string, Loader>>>> = {
     udp: () => import('./outputs/udp.ts'),
     gelf: () => import('./outputs/gelf.ts'),
     forward: () => import('./outputs/forward.ts'),
+    cloudwatch_logs: () => import('./outputs/cloudwatch_logs.ts'),
   },
   parser: {
     json: () => import('./parsers/json.ts'),
@@ -67,7 +68,7 @@ const LATER: Readonly<Record<Kind, readonly LaterPlugin[]>> = {
     'alter_size aws checklist ecs expect geoip2 kubernetes log_to_metrics lua multiline nest nightfall rewrite_tag stdout sysinfo tensorflow throttle throttle_size type_converter wasm',
   ),
   output: named(
-    'azure azure_blob azure_kusto azure_logs_ingestion bigquery chronicle cloudwatch_logs counter datadog exit flowcounter gcs influxdb kafka kafka-rest kinesis_firehose kinesis_streams lib logdna nats nrlogs oracle_log_analytics pgsql plot prometheus_exporter prometheus_remote_write skywalking slack stackdriver td vivo_exporter websocket',
+    'azure azure_blob azure_kusto azure_logs_ingestion bigquery chronicle counter datadog exit flowcounter gcs influxdb kafka kafka-rest kinesis_firehose kinesis_streams lib logdna nats nrlogs oracle_log_analytics pgsql plot prometheus_exporter prometheus_remote_write skywalking slack stackdriver td vivo_exporter websocket',
   ),
   parser: [],
 };

@@ -411,6 +411,7 @@ export type {
 } from './codec/otlp/model.ts';
 export { OtlpError } from './codec/otlp/model.ts';
 export type { ExportResult } from './codec/otlp/response.ts';
+export { memberText } from './codec/member-text.ts';
 export { MsgpackError, MsgpackReader } from './codec/msgpack-reader.ts';
 export type { MsgpackKind } from './codec/msgpack-reader.ts';
 export { MsgpackScanner, TooLongError } from './codec/msgpack-scan.ts';

@@ -47,6 +47,12 @@ export class ByteSink {
     this.length += this.buffer.write(text, this.length, 'utf8');
   }
 
+  /** Appends text whose characters are bytes already. */
+  latin1(text: string): void {
+    this.reserve(text.length);
+    this.length += this.buffer.write(text, this.length, 'latin1');
+  }
+
   /** Appends the bytes of `source` from `start` to `stop`. */
   copy(source: Uint8Array & { copy: Buffer['copy'] }, start: number, stop: number): void {
     this.reserve(stop - start);

@@ -8,6 +8,7 @@ import { versitygw } from './servers/versitygw.ts';
 import { rsyslog } from './servers/rsyslog.ts';
 import { syslogNg } from './servers/syslog-ng.ts';
 import { fluentLoggers } from './servers/fluent-logger.ts';
+import { moto } from './servers/moto.ts';
 import type { Service } from './support/service.ts';
 
 /** `test/services/NAME.test.ts` and its servers. */
@@ -21,4 +22,5 @@ export const SUITES: Readonly<Record<string, readonly Service[]>> = {
   s3: [versitygw, moto],
   syslog: [rsyslog, syslogNg],
   forward: [otelcol, fluentLoggers],
+  'cloudwatch-logs': [moto],
 };

@@ -11,10 +11,14 @@ import type { PlacedResponse } from './http-handler.ts';
 /** Of the service's own words in a message, characters. */
 const SHOWN = 300;
 
-const THROTTLED = new Set([
+/** Too much at once, or something else is being done to it: later it will do. */
+const BUSY = new Set([
   'BandwidthLimitExceeded',
+  'ConflictException',
   'EC2ThrottledException',
   'LimitExceededException',
+  'OperationAborted',
+  'OperationAbortedException',
   'PriorRequestNotComplete',
   'ProvisionedThroughputExceededException',
   'RequestLimitExceeded',
@@ -141,7 +145,7 @@ export function awsError(
   if (status === undefined) return error;
   const code = status >= 300 && error.name === 'Error' ? String(status) : error.name;
   const advice = ADVICE[code] ?? adviceByStatus(status, code);
-  const throttled = THROTTLED.has(code) || status === 429 || status === 503;
+  const throttled = BUSY.has(code) || status === 429 || status === 503;
   const said = shorten(redact(error.message));
   const message =
     `${response?.place ?? place}: ${action} was answered with ${status} ${code}` +
@@ -159,7 +163,7 @@ export function awsError(
 }
 
 function adviceByStatus(status: number, code: string): string | undefined {
-  if (THROTTLED.has(code)) return undefined;
+  if (BUSY.has(code)) return undefined;
   if (status === 401 || status === 403) return FORBIDDEN;
   if (status === 404) return 'nothing is there: check the names and the region';
   if (status >= 300 && status < 400) return REGION;

@@ -77,7 +77,11 @@ export class AwsHttpHandler implements HttpHandler {
 
   /** Ends all connections. The SDK's own `destroy` is not there: several clients share a handler. */
   async close(): Promise<void> {
-    for (const client of this.clients.values()) await (await client).close();
+    for (const client of this.clients.values()) {
+      // One that could not be opened has said so to whoever wanted it.
+      const opened = await client.catch(() => undefined);
+      await opened?.close();
+    }
   }
 
   private clientOf(tls: boolean, host: string, port = tls ? 443 : 80): Promise<HttpClient> {

@@ -38,6 +38,7 @@ export {
 export type AwsSettings = AwsOptionValues &
   OptionValues<typeof httpConnectionOptions> & {
     endpoint?: string | undefined;
+    port?: number | undefined;
     extra_user_agent?: string | undefined;
   };
 
@@ -122,15 +123,16 @@ export async function openAws(settings: AwsSettings, context: OutputContext, ser
   const region = await findRegion(settings.region, settings.profile, process.env);
   const { AwsHttpHandler: Handler } = await import('./http-handler.ts');
   const requestHandler = new Handler(settings);
-  const endpoint =
-    settings.endpoint === undefined ? undefined : parseEndpoint(settings.endpoint, settings.tls);
+  const endpoint = settings.endpoint === undefined ? undefined : parseEndpoint(settings.endpoint, settings);
   const credentials = await openCredentials({
     region,
     profile: settings.profile,
     roleArn: settings.role_arn,
     externalId: settings.external_id,
     stsEndpoint:
-      settings.sts_endpoint === undefined ? undefined : parseEndpoint(settings.sts_endpoint, true)?.href,
+      settings.sts_endpoint === undefined
+        ? undefined
+        : parseEndpoint(settings.sts_endpoint, { tls: true })?.href,
     handler: requestHandler,
     environment: process.env,
   });

@@ -1,5 +1,5 @@
 /** The options of everything that speaks to AWS, in both of Fluent Bit's spellings, and what they come to. */
-import { ignored, string } from '../../../src/plugin.ts';
+import { ignored, integer, string } from '../../../src/plugin.ts';
 import type { OptionProblem, OptionValues } from '../../../src/plugin.ts';
 import { checkHttpDestination, httpConnectionOptions } from '../http-destination.ts';
 import { parseEndpoint } from './endpoint.ts';
@@ -46,6 +46,9 @@ export const awsDestinationOptions = {
   endpoint: string()
     .optional()
     .describe('Where the service is instead of its own address in the region: `[http[s]://]host[:port]`.'),
+  port: integer({ min: 1, max: 65_535 })
+    .optional()
+    .describe('Port of an endpoint that is written without one.'),
   extra_user_agent: string().optional().describe('Added to the user agent of the requests.'),
   auto_retry_requests: ignored('a failed request is sent again by the queue, with a growing pause'),
   ...httpConnectionOptions,
@@ -109,6 +112,6 @@ export function checkAwsDestination(options: AwsDestinationValues): OptionProble
 }
 
 function endpointProblems(key: string, text: string | undefined): OptionProblem[] {
-  if (text === undefined || parseEndpoint(text, true) !== undefined) return [];
+  if (text === undefined || parseEndpoint(text, { tls: true }) !== undefined) return [];
   return [{ key, message: 'is not an endpoint: write [https://]host[:port]' }];
 }

@@ -10,7 +10,7 @@ import type { Origin, Slice } from '../../event/chunk.ts';
 import { parseExact } from '../../event/json.ts';
 import { isRecord } from '../../event/record.ts';
 import type { LogRecord, Value } from '../../event/record.ts';
-import { memberText } from './member-text.ts';
+import { memberText } from '../../codec/member-text.ts';
 
 /** One record and why it is here. */
 export interface DeadLetter {

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { removeRanges } from '../../../src/delivery/dead-letters/disk.ts';
 import { readLetter, writeLetter } from '../../../src/delivery/dead-letters/letter.ts';
 import { measure, readLines } from '../../../src/delivery/dead-letters/lines.ts';
-import { memberText } from '../../../src/delivery/dead-letters/member-text.ts';
+import { memberText } from '../../../src/codec/member-text.ts';
 import { Batch } from '../../../src/event/batch.ts';
 import { encodeBatch, Slice } from '../../../src/event/chunk.ts';
 import type { LogRecord } from '../../../src/event/record.ts';
