@@ -12,6 +12,7 @@ const PLUGINS: Readonly<Record<Kind, Readonly<Record<string, Loader>>>> = {
     http: () => import('./inputs/http.ts'),
     opentelemetry: () => import('./inputs/opentelemetry.ts'),
     forward: () => import('./inputs/forward.ts'),
+    kafka: () => import('./inputs/kafka.ts'),
   },
   filter: {
     grep: () => import('./filters/grep.ts'),
@@ -37,6 +38,7 @@ const PLUGINS: Readonly<Record<Kind, Readonly<Record<string, Loader>>>> = {
     gelf: () => import('./outputs/gelf.ts'),
     forward: () => import('./outputs/forward.ts'),
     cloudwatch_logs: () => import('./outputs/cloudwatch_logs.ts'),
+    kafka: () => import('./outputs/kafka.ts'),
   },
   parser: {
     json: () => import('./parsers/json.ts'),
@@ -61,14 +63,14 @@ const LATER: Readonly<Record<Kind, readonly LaterPlugin[]>> = {
     { name: 'mqtt', port: 1883 },
     { name: 'collectd', port: 25_826, udp: true },
     ...named(
-      'blob cpu disk docker docker_events event_type exec exec_wasi fluentbit_logs fluentbit_metrics gpu_metrics head health kafka kmsg kubernetes_events lib mem netif nginx_metrics node_exporter_metrics podman_metrics proc process_exporter_metrics prometheus_scrape prometheus_textfile random serial systemd thermal unix_socket',
+      'blob cpu disk docker docker_events event_type exec exec_wasi fluentbit_logs fluentbit_metrics gpu_metrics head health kmsg kubernetes_events lib mem netif nginx_metrics node_exporter_metrics podman_metrics proc process_exporter_metrics prometheus_scrape prometheus_textfile random serial systemd thermal unix_socket',
     ),
   ],
   filter: named(
     'alter_size aws checklist ecs expect geoip2 kubernetes log_to_metrics lua multiline nest nightfall rewrite_tag stdout sysinfo tensorflow throttle throttle_size type_converter wasm',
   ),
   output: named(
-    'azure azure_blob azure_kusto azure_logs_ingestion bigquery chronicle counter datadog exit flowcounter gcs influxdb kafka kafka-rest kinesis_firehose kinesis_streams lib logdna nats nrlogs oracle_log_analytics pgsql plot prometheus_exporter prometheus_remote_write skywalking slack stackdriver td vivo_exporter websocket',
+    'azure azure_blob azure_kusto azure_logs_ingestion bigquery chronicle counter datadog exit flowcounter gcs influxdb kafka-rest kinesis_firehose kinesis_streams lib logdna nats nrlogs oracle_log_analytics pgsql plot prometheus_exporter prometheus_remote_write skywalking slack stackdriver td vivo_exporter websocket',
   ),
   parser: [],
 };

@@ -20,6 +20,7 @@ import type * as datagramClient from './net/datagram-client.ts';
 import type * as httpClient from './net/http-client.ts';
 import type * as listenerTls from './net/listener-tls.ts';
 import type * as streamClient from './net/stream-client.ts';
+import type * as tls from './net/tls.ts';
 import type { Logger } from './telemetry/log.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 import type { SourceStore } from './state/store.ts';
@@ -420,6 +421,7 @@ export { formatTime } from './codec/time-format.ts';
 export { prettyLine } from './codec/pretty.ts';
 export { escapeBreaks, escapeForTerminal, escapeLine } from './codec/terminal.ts';
 export { hasBasic, hasBearer } from './net/credentials.ts';
+export { describeFailure } from './net/failure.ts';
 export { requireSuccess } from './net/http-outcome.ts';
 export { retryAfterMs } from './net/retry-after.ts';
 export { listenFailure } from './net/listen-failure.ts';
@@ -428,7 +430,7 @@ export type { ListenerTls, ListenerTlsOptions, ListenerTlsSettings } from './net
 export type { DatagramClient } from './net/datagram-client.ts';
 export type { HttpClient, HttpClientOptions, HttpRequest, HttpResponse } from './net/http-client.ts';
 export type { StreamClient, StreamClientOptions, StreamConnection } from './net/stream-client.ts';
-export type { TlsSettings } from './net/tls.ts';
+export type { TlsMaterial, TlsSettings } from './net/tls.ts';
 
 // What brings a library along is loaded by whoever needs it: start-up and idle memory are features.
 
@@ -441,11 +443,13 @@ export const loadStreamClient = async (): Promise<Pick<typeof streamClient, 'Str
 /** Loads the client of the outputs that send UDP datagrams. */
 export const loadDatagramClient = async (): Promise<Pick<typeof datagramClient, 'DatagramClient'>> =>
   import('./net/datagram-client.ts');
+/** Loads the TLS of outgoing connections, for a library that makes connections of its own. */
+export const loadTlsMaterial = async (): Promise<Pick<typeof tls, 'TlsMaterial'>> => import('./net/tls.ts');
 /** Loads the TLS of listeners. */
 export const loadListenerTls = async (): Promise<Pick<typeof listenerTls, 'ListenerTls'>> =>
   import('./net/listener-tls.ts');
 /** Loads the MessagePack encoder. */
-export const loadMsgpack = async (): Promise<Pick<typeof msgpack, 'encodeMsgpack'>> =>
+export const loadMsgpack = async (): Promise<Pick<typeof msgpack, 'encodeMsgpack' | 'encodeMsgpackMap'>> =>
   import('./codec/msgpack.ts');
 /** Loads Snappy. */
 export const loadSnappy = async (): Promise<

@@ -6,6 +6,8 @@
  * Source: https://github.com/fluent/fluentd/wiki/Forward-Protocol-Specification-v1#eventtime-ext-format
  */
 import type { Slice } from '../event/chunk.ts';
+import { valueToJson } from '../event/json.ts';
+import type { ReadonlyValue, Value } from '../event/record.ts';
 import type { ByteSink } from './bytes.ts';
 import { appendJson } from './json-msgpack.ts';
 import { putInteger } from './msgpack-write.ts';
@@ -19,6 +21,11 @@ export interface EventShape {
 
 /** Fluent Bit's own. */
 const FLUENT_BIT: EventShape = { time: 'event_time', metadata: 'always' };
+
+const SPACE = 0x20;
+const TAB = 0x09;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
 
 /** Two heads of lists, a time, and an empty map. */
 const LONGEST_FRAME = 16;
@@ -63,4 +70,29 @@ export function encodeMsgpack(
     appendJson(bytes, start, end, sink);
     start = end;
   }
+}
+
+/** Appends the record at `index` as a map alone, with `first` in front of its fields (an event's time, say); a field of that name wins. */
+export function encodeMsgpackMap(
+  slice: Slice,
+  index: number,
+  first: { key: string; value: ReadonlyValue } | undefined,
+  sink: ByteSink,
+): void {
+  const json = slice.jsonBytes(index);
+  const key = first === undefined ? '' : JSON.stringify(first.key);
+  const own = first !== undefined && json.includes(key) && Object.hasOwn(slice.record(index), first.key);
+  if (first === undefined || own) {
+    appendJson(json, 0, json.length, sink);
+    return;
+  }
+  // Behind the brace; what begins with another one has no field.
+  let open = json.indexOf(OPEN_BRACE) + 1;
+  while (json[open] === SPACE || json[open] === TAB) open++;
+  const comma = json[open] === CLOSE_BRACE ? '' : ',';
+  const text = Buffer.concat([
+    Buffer.from(`{${key}:${valueToJson(first.value as Value)}${comma}`),
+    json.subarray(open),
+  ]);
+  appendJson(text, 0, text.length, sink);
 }

@@ -1,5 +1,6 @@
 /** The suites against real servers, and what each needs installed: `npm run test:services [name…]`. */
 import { elasticsearch } from './servers/elasticsearch.ts';
+import { kafka } from './servers/kafka.ts';
 import { loki } from './servers/loki.ts';
 import { otelcol } from './servers/otelcol.ts';
 import { opensearch } from './servers/opensearch.ts';
@@ -8,7 +9,6 @@ import { versitygw } from './servers/versitygw.ts';
 import { rsyslog } from './servers/rsyslog.ts';
 import { syslogNg } from './servers/syslog-ng.ts';
 import { fluentLoggers } from './servers/fluent-logger.ts';
-import { moto } from './servers/moto.ts';
 import type { Service } from './support/service.ts';
 
 /** `test/services/NAME.test.ts` and its servers. */
@@ -23,4 +23,6 @@ export const SUITES: Readonly<Record<string, readonly Service[]>> = {
   syslog: [rsyslog, syslogNg],
   forward: [otelcol, fluentLoggers],
   'cloudwatch-logs': [moto],
+  kafka: [kafka],
+  'kafka-input': [kafka],
 };
