@@ -54,12 +54,13 @@ async function expectOnce(bucket: StoreBucket, total: number): Promise<void> {
 }
 
 /** Waits until the bucket has so many different records: an agent does not count what the one before it has delivered. */
-async function complete(bucket: StoreBucket, total: number): Promise<void> {
+async function complete(agent: AgentProcess, bucket: StoreBucket, total: number): Promise<void> {
   for (;;) {
+    await agent.until((scrape) => scrape.sum('tailrace_output_buffered_records') === 0);
     const found = new Found();
     await bucket.judge(found);
     if (found.counts.size >= total) return;
-    await pause(200);
+    await pause(1000);
   }
 }
 
@@ -159,8 +160,7 @@ describe('versitygw', () => {
       appendRecords(rig.path('app.log'), TOTAL / 2, TOTAL);
       rig.configure(pipeline(rig, bucket.name, server.url, own));
       const second = await rig.start({ env });
-      await complete(bucket, TOTAL);
-      await second.until((scrape) => scrape.sum('tailrace_output_buffered_records') === 0);
+      await complete(second, bucket, TOTAL);
       await expectOnce(bucket, TOTAL);
       await second.stop();
     } finally {
