@@ -46,7 +46,7 @@ export async function openElasticsearch(options: ElasticsearchOptions): Promise<
                 body: params.body as Buffer,
                 keepBytes,
               });
-        // The answer itself is not the client's to read.
+        // The answer itself is not the client's to read. (The type is that of two overloads, of which one is a stream.)
         return { body: '', headers: {}, statusCode } as never;
       } catch (error) {
         if (exchange?.signal.aborted === true) throw new errors.RequestAbortedError('');
