@@ -41,6 +41,8 @@ const compressGzip = promisify(gzip);
 
 /** A request is never made smaller than this for the sake of a rate limit. */
 const LEAST_BYTES = 16 * 1024;
+/** By what requests grow again with each that is taken. */
+const GROWTH = 1.1;
 
 export default defineOutput({
   name: 'loki',
@@ -251,7 +253,7 @@ export default defineOutput({
       bodies.give(sink);
       try {
         const result = readAnswer(response, push, entries, place);
-        requestBytes *= 2;
+        requestBytes *= GROWTH;
         return result;
       } catch (error) {
         if (error instanceof IngestionRateError)
