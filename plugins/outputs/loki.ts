@@ -32,7 +32,7 @@ import { compileLine } from './loki/line.ts';
 import { writeJsonPush } from './loki/push-json.ts';
 import { writeProtobufPush } from './loki/push-protobuf.ts';
 import { compileRemoval } from './loki/removal.ts';
-import { cutPushes, NoAnswerError, PARALLEL, sendPushes } from './loki/requests.ts';
+import { cutPushes, NoAnswerError, PARALLEL, pushBytes, sendPushes } from './loki/requests.ts';
 import type { Push, PushResult } from './loki/requests.ts';
 import { compilePlan } from './loki/streams.ts';
 import type { Plan } from './loki/streams.ts';
@@ -41,6 +41,8 @@ const compressGzip = promisify(gzip);
 
 /** A request is never made smaller than this for the sake of a rate limit. */
 const LEAST_BYTES = 16 * 1024;
+/** By what requests grow again with each that is taken. */
+const GROWTH = 1.1;
 
 export default defineOutput({
   name: 'loki',
@@ -246,17 +248,16 @@ export default defineOutput({
       } else {
         writeJsonPush(push.streams, entries, sink);
       }
-      const bytes = sink.length;
       const response = await post(sink.bytes, push, signal);
       // Not after an error: an aborted request may still be reading it.
       bodies.give(sink);
       try {
         const result = readAnswer(response, push, entries, place);
-        requestBytes *= 2;
+        requestBytes *= GROWTH;
         return result;
       } catch (error) {
         if (error instanceof IngestionRateError)
-          requestBytes = Math.max(LEAST_BYTES, Math.min(requestBytes, bytes) / 2);
+          requestBytes = Math.max(LEAST_BYTES, Math.min(requestBytes, pushBytes(push, entries)) / 2);
         throw error;
       }
     };

@@ -48,6 +48,11 @@ export function cutPushes(plan: Plan, maxStreams: number, maxBytes: number): Pus
   return pushes;
 }
 
+/** Bytes of the lines of a request: what Loki counts against its rates. */
+export function pushBytes(push: Push, entries: Entries): number {
+  return push.streams.reduce((sum, stream) => sum + lineBytes(stream, entries), 0);
+}
+
 function lineBytes(stream: Stream, entries: Entries): number {
   return stream.entries.reduce((sum, entry) => sum + entries.lineLength(entry), 0);
 }
