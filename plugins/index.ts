@@ -22,6 +22,7 @@ const PLUGINS: Readonly<Record<Kind, Readonly<Record<string, Loader>>>> = {
     file: () => import('./outputs/file.ts'),
     null: () => import('./outputs/null.ts'),
     http: () => import('./outputs/http.ts'),
+    kafka: () => import('./outputs/kafka.ts'),
   },
   parser: {
     json: () => import('./parsers/json.ts'),
@@ -55,7 +56,7 @@ const LATER: Readonly<Record<Kind, readonly LaterPlugin[]>> = {
     'alter_size aws checklist ecs expect geoip2 kubernetes log_to_metrics lua multiline nest nightfall rewrite_tag stdout sysinfo tensorflow throttle throttle_size type_converter wasm',
   ),
   output: named(
-    'azure azure_blob azure_kusto azure_logs_ingestion bigquery chronicle cloudwatch_logs counter datadog elasticsearch es exit flowcounter forward gcs gelf influxdb kafka kafka-rest kinesis_firehose kinesis_streams lib logdna loki nats nrlogs opensearch opentelemetry oracle_log_analytics pgsql plot prometheus_exporter prometheus_remote_write s3 skywalking slack splunk stackdriver syslog tcp td udp vivo_exporter websocket',
+    'azure azure_blob azure_kusto azure_logs_ingestion bigquery chronicle cloudwatch_logs counter datadog elasticsearch es exit flowcounter forward gcs gelf influxdb kafka-rest kinesis_firehose kinesis_streams lib logdna loki nats nrlogs opensearch opentelemetry oracle_log_analytics pgsql plot prometheus_exporter prometheus_remote_write s3 skywalking slack splunk stackdriver syslog tcp td udp vivo_exporter websocket',
   ),
   parser: [],
 };

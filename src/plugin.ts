@@ -16,6 +16,7 @@ import type { OptionFields, OptionValues } from './config/schema.ts';
 import type * as httpClient from './net/http-client.ts';
 import type * as listenerTls from './net/listener-tls.ts';
 import type * as streamClient from './net/stream-client.ts';
+import type * as tls from './net/tls.ts';
 import type { Logger } from './telemetry/log.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 import type { SourceStore } from './state/store.ts';
@@ -402,6 +403,7 @@ export { formatTime } from './codec/time-format.ts';
 export { prettyLine } from './codec/pretty.ts';
 export { escapeBreaks, escapeForTerminal, escapeLine } from './codec/terminal.ts';
 export { hasBasic, hasBearer } from './net/credentials.ts';
+export { describeFailure } from './net/failure.ts';
 export { requireSuccess } from './net/http-outcome.ts';
 export { retryAfterMs } from './net/retry-after.ts';
 export { listenFailure } from './net/listen-failure.ts';
@@ -409,7 +411,7 @@ export type { ListenAttempt } from './net/listen-failure.ts';
 export type { ListenerTls, ListenerTlsOptions, ListenerTlsSettings } from './net/listener-tls.ts';
 export type { HttpClient, HttpClientOptions, HttpRequest, HttpResponse } from './net/http-client.ts';
 export type { StreamClient, StreamClientOptions, StreamConnection } from './net/stream-client.ts';
-export type { TlsSettings } from './net/tls.ts';
+export type { TlsMaterial, TlsSettings } from './net/tls.ts';
 
 // What brings a library along is loaded by whoever needs it: start-up and idle memory are features.
 
@@ -419,11 +421,13 @@ export const loadHttpClient = async (): Promise<Pick<typeof httpClient, 'HttpCli
 /** Loads the client of the outputs that write to a TCP, TLS or unix socket. */
 export const loadStreamClient = async (): Promise<Pick<typeof streamClient, 'StreamClient'>> =>
   import('./net/stream-client.ts');
+/** Loads the TLS of outgoing connections, for a library that makes connections of its own. */
+export const loadTlsMaterial = async (): Promise<Pick<typeof tls, 'TlsMaterial'>> => import('./net/tls.ts');
 /** Loads the TLS of listeners. */
 export const loadListenerTls = async (): Promise<Pick<typeof listenerTls, 'ListenerTls'>> =>
   import('./net/listener-tls.ts');
 /** Loads the MessagePack encoder. */
-export const loadMsgpack = async (): Promise<Pick<typeof msgpack, 'encodeMsgpack'>> =>
+export const loadMsgpack = async (): Promise<Pick<typeof msgpack, 'encodeMsgpack' | 'encodeMsgpackMap'>> =>
   import('./codec/msgpack.ts');
 /** Loads the GELF encoder. */
 export const loadGelf = async (): Promise<Pick<typeof gelf, 'gelfText'>> => import('./codec/gelf.ts');

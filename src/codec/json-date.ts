@@ -17,7 +17,8 @@ export const JSON_DATE_FORMATS = [
   'java_sql_timestamp',
 ] as const;
 
-export type JsonDateFormat = (typeof JSON_DATE_FORMATS)[number];
+/** Those, and the date with nanoseconds that some outputs have. */
+export type JsonDateFormat = (typeof JSON_DATE_FORMATS)[number] | 'iso8601_ns';
 
 /** No date is longer. Bytes. */
 export const MAX_DATE_LENGTH = 40;
@@ -39,6 +40,7 @@ const NANOS_PER_MICRO = 1000;
 const NANOS_PER_MILLI = 1_000_000;
 const MICROS_PER_SECOND = 1_000_000;
 const MICRO_DIGITS = 6;
+const NANO_DIGITS = 9;
 
 /** Makes the writer of a format. */
 export function jsonDate(format: JsonDateFormat): JsonDate {
@@ -56,6 +58,13 @@ export function jsonDate(format: JsonDateFormat): JsonDate {
         prefix: (seconds) => calendar(seconds, 'T'),
         digits: MICRO_DIGITS,
         unit: NANOS_PER_MICRO,
+        suffix: 'Z"',
+      });
+    case 'iso8601_ns':
+      return shaped({
+        prefix: (seconds) => calendar(seconds, 'T'),
+        digits: NANO_DIGITS,
+        unit: 1,
         suffix: 'Z"',
       });
     case 'java_sql_timestamp':

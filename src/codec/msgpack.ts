@@ -7,7 +7,7 @@
  */
 import { Encoder, ExtData } from '@msgpack/msgpack';
 import type { Slice } from '../event/chunk.ts';
-import type { ReadonlyValue } from '../event/record.ts';
+import type { ReadonlyRecord, ReadonlyValue } from '../event/record.ts';
 import type { ByteSink } from './bytes.ts';
 
 const EVENT_TIME = 0;
@@ -31,6 +31,24 @@ export function encodeMsgpack(slice: Slice, from: number, to: number, sink: Byte
     sink.raw.set(bytes, sink.length);
     sink.length += bytes.length;
   }
+}
+
+/** Appends the record at `index` as a map alone, with `first` in front of its fields (an event's time, say); a field of that name wins. */
+export function encodeMsgpackMap(
+  slice: Slice,
+  index: number,
+  first: { key: string; value: ReadonlyValue } | undefined,
+  sink: ByteSink,
+): void {
+  const record = fitting(slice.record(index)) as ReadonlyRecord;
+  const whole =
+    first === undefined || Object.hasOwn(record, first.key)
+      ? record
+      : { [first.key]: first.value, ...record };
+  const bytes = encoder.encodeSharedRef(whole);
+  sink.reserve(bytes.length);
+  sink.raw.set(bytes, sink.length);
+  sink.length += bytes.length;
 }
 
 /** The time as an extension value. Seconds beyond 32 bits wrap, as the format has no room for them. */
