@@ -18,7 +18,7 @@ import { tlsOf } from '../shared/kafka/settings.ts';
 import { KafkaOutput } from './kafka/output.ts';
 
 const ONLY_AVRO = 'it belongs to the format avro, which is not there yet';
-const NOT_YET: readonly string[] = ['avro', 'otlp_json', 'otlp_proto'];
+const NOT_YET: ReadonlySet<string> = new Set(['avro', 'otlp_json', 'otlp_proto']);
 
 export default defineOutput({
   name: 'kafka',
@@ -104,7 +104,7 @@ export default defineOutput({
   check(options) {
     const { problems } = readKafkaOptions(options, 'producer', { compression: options.compression });
     problems.push(...checkTopics(options.topics));
-    if (NOT_YET.includes(options.format)) {
+    if (NOT_YET.has(options.format)) {
       problems.push({
         key: 'format',
         message: `${options.format} is not there yet: write json, msgpack, gelf or raw`,

@@ -7,4 +7,5 @@ import type { Service } from './support/service.ts';
 export const SUITES: Readonly<Record<string, readonly Service[]>> = {
   loki: [loki],
   kafka: [kafka],
+  'kafka-input': [kafka],
 };

@@ -6,7 +6,7 @@ import type { Emit, Input, InputContext } from '../../../src/plugin.ts';
 import { Rarely } from '../../shared/rarely.ts';
 import { Follower } from './follower.ts';
 import type { FollowOptions } from './follow-options.ts';
-import { observe } from './gauges.ts';
+import { observe } from '../../shared/gauges.ts';
 import { GzipError } from './gzip.ts';
 import { LineReader } from './line-reader.ts';
 import type { LineEvents, LineOptions } from './line-reader.ts';

@@ -1,5 +1,5 @@
 /** Gauges that several inputs share: at a scrape each brings its own series up to date, until it is closed. */
-import type { Metrics } from '../../../src/plugin.ts';
+import type { Metrics } from '../../src/plugin.ts';
 
 type Gauge = ReturnType<Metrics['gauge']>;
 
