@@ -1,15 +1,7 @@
 /** The `kafka` output: writes records to topics, as an idempotent producer. */
-import {
-  AccessorSyntaxError,
-  boolean,
-  compileAccessor,
-  csv,
-  defineOutput,
-  enumOf,
-  ignored,
-  string,
-} from '../../src/plugin.ts';
-import type { OptionProblem, Output } from '../../src/plugin.ts';
+import { boolean, csv, defineOutput, enumOf, ignored, string } from '../../src/plugin.ts';
+import type { Output } from '../../src/plugin.ts';
+import { accessorProblems } from '../shared/accessor-problems.ts';
 import { reportVerification } from '../shared/destination.ts';
 import { jsonDateKey } from '../shared/json-date-options.ts';
 import { KafkaClient } from '../shared/kafka/client.ts';
@@ -111,7 +103,7 @@ export default defineOutput({
       });
     }
     for (const key of ['topic_key', 'message_key_field', 'raw_log_key'] as const)
-      problems.push(...accessorProblems(key, options[key]));
+      if (options[key]?.startsWith('$') === true) problems.push(...accessorProblems(key, options[key]));
     if (options.dynamic_topic && options.topic_key === undefined)
       problems.push({ key: 'dynamic_topic', message: 'needs topic_key: it says where the topic stands' });
     return problems;
@@ -155,14 +147,3 @@ export default defineOutput({
     );
   },
 });
-
-function accessorProblems(key: string, accessor: string | undefined): OptionProblem[] {
-  if (accessor?.startsWith('$') !== true) return [];
-  try {
-    compileAccessor(accessor);
-    return [];
-  } catch (error) {
-    if (error instanceof AccessorSyntaxError) return [{ key, message: `cannot be read: ${error.message}` }];
-    throw error;
-  }
-}

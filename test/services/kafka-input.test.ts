@@ -14,7 +14,7 @@ const PARTITIONS = 4;
 let server: KafkaServer;
 
 beforeAll(async () => {
-  server = await startKafka({ 'auto.create.topics.enable': 'false' });
+  server = await startKafka();
 });
 
 afterAll(async () => {

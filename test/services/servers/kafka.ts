@@ -3,6 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Admin } from '@platformatic/kafka';
+import { makeCertificates } from '../support/certificates.ts';
+import type { Certificates } from '../support/certificates.ts';
 import { freePort, ServerProcess } from '../support/server.ts';
 import { installed } from '../support/service.ts';
 import type { Service } from '../support/service.ts';
@@ -23,7 +25,7 @@ export const kafka: Service = {
   },
 };
 
-/** User and password of SASL, by SCRAM. PLAIN has `agent` with `secret`. */
+export const PLAIN_USER = { username: 'agent', password: 'secret' };
 export const SCRAM_USER = { username: 'shipper', password: 'scram-secret' };
 
 export interface KafkaServer {
@@ -31,6 +33,10 @@ export interface KafkaServer {
   broker: string;
   /** The same with SASL. */
   saslBroker: string;
+  /** The same with TLS, and with a certificate that has expired. */
+  tlsBroker: string;
+  expiredBroker: string;
+  certificates: Certificates;
   process: ServerProcess;
   /** Makes a topic, with settings of its own. */
   createTopic(name: string, partitions?: number, settings?: Readonly<Record<string, string>>): Promise<void>;
@@ -42,7 +48,14 @@ export interface KafkaServer {
 export async function startKafka(settings: Readonly<Record<string, string>> = {}): Promise<KafkaServer> {
   const folder = installed(kafka);
   const data = mkdtempSync(join(tmpdir(), 'tailrace-kafka-'));
-  const ports = { PLAIN: await freePort(), CONTROLLER: await freePort(), SASL: await freePort() };
+  const certificates = await makeCertificates(data);
+  const ports = {
+    PLAIN: await freePort(),
+    CONTROLLER: await freePort(),
+    SASL: await freePort(),
+    TLS: await freePort(),
+    EXPIRED: await freePort(),
+  };
   let properties = readFileSync(join(HERE, 'server.properties'), 'utf8').replaceAll('DATA', data);
   for (const [name, port] of Object.entries(ports))
     properties = properties.replaceAll(`${name}_PORT`, String(port));
@@ -99,6 +112,9 @@ export async function startKafka(settings: Readonly<Record<string, string>> = {}
   return {
     broker,
     saslBroker: `127.0.0.1:${ports.SASL}`,
+    tlsBroker: `127.0.0.1:${ports.TLS}`,
+    expiredBroker: `127.0.0.1:${ports.EXPIRED}`,
+    certificates,
     process,
     createTopic: (name, partitions = 1, topicSettings = {}) =>
       withAdmin(async (admin) => {
