@@ -56,10 +56,16 @@ export default defineInput({
       sasl.password: \${KAFKA_PASSWORD}
 `,
   check(options) {
-    const { problems } = readKafkaOptions(options, 'consumer', own(options));
+    const { settings, problems } = readKafkaOptions(options, 'consumer', own(options));
     problems.push(...checkTopics(options.topics));
     if (!/^\S+$/.test(options.group_id))
       problems.push({ key: 'group_id', message: 'holds a space: a group id is one word' });
+    if (settings.heartbeatMs >= settings.sessionTimeoutMs) {
+      problems.push({
+        key: 'rdkafka.*',
+        message: `has a heartbeat every ${settings.heartbeatMs} ms and a session of ${settings.sessionTimeoutMs} ms: a session must hold several heartbeats`,
+      });
+    }
     return problems;
   },
   async create(options, context) {
