@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { AgentProcess } from '../support/agent.ts';
 import { test } from '../support/e2e.ts';
 import type { Rig } from '../support/e2e.ts';
-import { startKafka } from './servers/kafka.ts';
+import { SCRAM_USER, startKafka } from './servers/kafka.ts';
 import type { KafkaServer } from './servers/kafka.ts';
 import { appendRecords, Found, recordsPipeline } from './support/records.ts';
 import { writtenIn } from './support/written.ts';
@@ -120,4 +120,42 @@ test('the broker is killed in the middle of reading', async ({ rig }) => {
   await allWritten(rig, ['one'], 50_000);
   await agent.stop();
   judge(rig, ['one']).expectComplete(50_000, { once: true });
+});
+
+test('SASL and TLS: a wrong password and an expired certificate are told once, and the rest arrives when they are mended', async ({
+  rig,
+}) => {
+  await server.createTopic('guarded', PARTITIONS);
+  await produce(rig, 'guarded', 1000);
+  const { ca } = server.certificates;
+  const { username, password } = SCRAM_USER;
+  const read = (more: string): void =>
+    rig.configure(`service: {flush: 0.2}
+pipeline:
+  inputs:
+    - {name: kafka, alias: in, tag: kafka, topics: guarded, group_id: guarded, record: payload, tag_from_header: on, ${more}}
+  outputs:
+    - {name: file, match: '*', path: ${rig.path()}, file: one.out}
+`);
+  const sasl = `brokers: '${server.saslBroker}', sasl.mechanism: SCRAM-SHA-256, sasl.username: ${username}`;
+  for (const [wrong, right, advice] of [
+    [`${sasl}, sasl.password: wrong`, `${sasl}, sasl.password: ${password}`, /check sasl\.username/],
+    [
+      `brokers: '${server.expiredBroker}', tls: on, tls.ca_file: ${ca}`,
+      `brokers: '${server.tlsBroker}', tls: on, tls.ca_file: ${ca}`,
+      /its certificate has expired/,
+    ],
+  ] as const) {
+    read(wrong);
+    const agent = await rig.start({ state: 'state-one' });
+    const line = await agent.said(/Kafka cannot be read now/);
+    expect(line).toMatchObject({ level: 'warn', input: 'in', error: expect.stringMatching(advice) });
+    expect(String(line['brokers'])).toMatch(/^kafka:\/\/127\.0\.0\.1:\d+$/);
+    read(right);
+    expect(await agent.reload()).toMatchObject({ status: 200 });
+    await agent.until((scrape) => scrape.sum('tailrace_input_partitions') === PARTITIONS);
+    await allWritten(rig, ['one'], 1000);
+    await agent.stop();
+  }
+  judge(rig, ['one']).expectComplete(1000, { once: true });
 });

@@ -3,6 +3,7 @@ import type { Consumer, ConnectionPool } from '@platformatic/kafka';
 import { Batch } from '../../../src/plugin.ts';
 import type { Emit } from '../../../src/plugin.ts';
 import type { KafkaClient } from '../../shared/kafka/client.ts';
+import { isPassedOver } from './decompression.ts';
 import type { Partition } from './partition.ts';
 import type { Message, RecordMaker, Tagged } from './records.ts';
 
@@ -16,8 +17,10 @@ export interface FetcherOptions {
   connections: ConnectionPool;
   maker: RecordMaker;
   emit: Emit;
-  /** What was read of a partition is not there any more; `records` of it at least were never read. */
+  /** What was to be read of a partition is not there any more; so many records of it were never read. */
   onLost: (partition: Partition, records: number) => void;
+  /** A batch of so many records could not be decompressed, or is too large then. */
+  onPassedOver: (partition: Partition, records: number, offset: number) => void;
 }
 
 /** Attribute bit of batches that hold a transaction's end. */
@@ -172,7 +175,9 @@ export class Fetcher {
     };
     for (const { firstOffset, lastOffsetDelta, attributes, firstTimestamp, records } of batches) {
       const first = Number(firstOffset);
-      if ((attributes & CONTROL) === 0) {
+      if (isPassedOver(records)) {
+        this.options.onPassedOver(partition, records.length, first);
+      } else if ((attributes & CONTROL) === 0) {
         for (const record of records) {
           const offset = first + record.offsetDelta;
           if (offset < partition.position || offset < next) continue;

@@ -9,6 +9,7 @@ import { observe } from '../../shared/gauges.ts';
 import { Rarely } from '../../shared/rarely.ts';
 import type { KafkaClient } from '../../shared/kafka/client.ts';
 import { describeKafkaError } from '../../shared/kafka/failure.ts';
+import { boundDecompression } from './decompression.ts';
 import { Fetcher } from './fetcher.ts';
 import { Group } from './group.ts';
 import type { Assignment } from './group.ts';
@@ -120,7 +121,16 @@ export class KafkaInput implements Input {
           'The offset to read on from is not there any more: retention has taken records, or the log was cut',
         );
       },
+      onPassedOver: (partition, records, offset) => {
+        this.lost('undecompressable').value += records;
+        const { topic, partition: number } = partition.name;
+        context.log.error(
+          { topic, partition: number, records, offset },
+          'A batch cannot be decompressed, or is far too large then; it is passed over',
+        );
+      },
     });
+    boundDecompression(client.library);
     this.timer = setInterval(() => {
       void this.commit();
       void this.spread();

@@ -1,11 +1,10 @@
 import { decode } from '@msgpack/msgpack';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import kafka from '../../../plugins/outputs/kafka.ts';
-import type { Outcome, Output, Slice } from '../../../src/plugin.ts';
-import { Batch, Chunk, RetryableError } from '../../../src/plugin.ts';
+import type { Chunk, Outcome, Output, Slice } from '../../../src/plugin.ts';
+import { Batch, RetryableError } from '../../../src/plugin.ts';
 import { Arrivals } from '../../../src/event/arrivals.ts';
-import { encodeBatch } from '../../../src/event/chunk.ts';
-import { Slice as ChunkSlice } from '../../../src/event/chunk.ts';
+import { encodeBatch, Slice as ChunkSlice } from '../../../src/event/chunk.ts';
 import { describeOutput } from '../../contract/output.ts';
 import {
   contextIn,
