@@ -84,16 +84,19 @@ export default defineOutput({
   },
   async create(options, context): Promise<Output> {
     const { mode, syslog_framing: framing } = options;
-    const { changes, tell } = tellingChanges(context);
+    const { changes, taken } = tellingChanges(context);
     const pool = new SinkPool();
     if (mode === 'udp') {
       const client = await openDatagramClient(options);
       const encode = messageEncoder(options, changes, asItIs);
       return {
         async deliver(slices, signal) {
-          const outcome = await sendDatagrams(client, pool, signal, (sink, ends, records) =>
-            writeDatagrams(slices, sink, encode, ends, records),
-          );
+          let tell = (): void => {};
+          const outcome = await sendDatagrams(client, pool, signal, (sink, ends, records) => {
+            const rejected = writeDatagrams(slices, sink, encode, ends, records);
+            tell = taken();
+            return rejected;
+          });
           tell();
           return outcome;
         },
@@ -110,6 +113,7 @@ export default defineOutput({
         signal.throwIfAborted();
         const sink = pool.take();
         const rejected = writeFrames(slices, sink, encode, framing);
+        const tell = taken();
         if (sink.length > 0) await client.use(signal, (connection) => connection.writeUnanswered(sink.bytes));
         // Not after an error: the system may still be reading it.
         pool.give(sink);

@@ -134,12 +134,16 @@ export class StreamClient {
     }
   }
 
-  /** Ends all connections; attempts under way fail. */
+  /** Ends all connections: those at rest in order, so that what was written arrives; attempts under way fail. */
   async close(): Promise<void> {
     this.closed = true;
+    const resting = new Set(this.idle);
     this.idle = [];
     const over = [...this.open].map((connection) => connection.gone);
-    for (const connection of this.open) connection.destroy();
+    for (const connection of this.open) {
+      if (resting.has(connection)) connection.finish();
+      else connection.destroy();
+    }
     await Promise.all(over);
   }
 
@@ -368,6 +372,13 @@ export class StreamConnection {
     this.socket.resume();
     this.socket.end();
     // A peer that never closes its side must not keep it.
+    this.socket.setTimeout(END_MS, () => this.socket.destroy());
+  }
+
+  /** Closes it after what was written, without waiting for the other side to do so too. */
+  finish(): void {
+    clearTimeout(this.resting);
+    this.socket.destroySoon();
     this.socket.setTimeout(END_MS, () => this.socket.destroy());
   }
 

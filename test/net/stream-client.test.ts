@@ -239,6 +239,22 @@ describe('StreamClient', () => {
     }
   });
 
+  it('closes a connection at rest in order', async () => {
+    const seen: string[] = [];
+    const server = createTlsServer(
+      { cert: readFileSync(tlsFile('server.pem')), key: readFileSync(tlsFile('server.key')) },
+      (socket) => {
+        for (const event of ['data', 'end', 'error', 'close'])
+          socket.on(event, (value: unknown) => seen.push(event === 'data' ? String(value) : event));
+      },
+    );
+    const to = client({ to: await onPort(server), tls: TLS, unanswered: true });
+    await to.use(noAbort, (used) => used.writeUnanswered('last words'));
+    await to.close();
+    await expect.poll(() => seen.at(-1)).toBe('close');
+    expect(seen).toEqual(['last words', 'end', 'close']);
+  });
+
   it('does not wait for a handshake for ever', async () => {
     const silent = createServer((socket) => socket.on('error', () => {}));
     const to = client({ to: await onPort(silent), tls: TLS, connectTimeoutMs: 50 });

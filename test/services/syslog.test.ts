@@ -188,14 +188,14 @@ describe('rsyslog', () => {
     rig,
   }) => {
     await withRsyslog(async (server) => {
-      prepare(rig, output(server.port, ['mode: tcp', 'syslog_framing: octet_counting']) + FIELDS, TOTAL);
+      const begun = TOTAL / 10;
+      prepare(rig, output(server.port, ['mode: tcp', 'syslog_framing: octet_counting']) + FIELDS, begun);
       const agent = await rig.start();
-      while (server.count() < TOTAL / 10) await pause(5);
+      await until(() => server.count() >= begun);
       // It reads no more, and what is sent piles up in its socket: the worst that a crash can find.
       server.process.freeze();
-      const read = server.count();
-      expect(read).toBeLessThan(TOTAL);
-      await delivered(agent, read + 1);
+      appendRecords(rig.path('in.log'), begun, TOTAL);
+      await delivered(agent, begun + 1);
       await server.process.kill();
       await agent.said(/^The destination failed/);
       await server.process.start();
@@ -275,6 +275,15 @@ describe('what goes wrong', () => {
     expect(await oneLine(agent)).toMatch(
       /^tcp:\/\/127\.0\.0\.1:\d+: the connection was refused: is it running/,
     );
+    const sink = new StreamSink();
+    sink.port = port;
+    await sink.open();
+    try {
+      await delivered(agent, COUNT);
+      await sink.until((bytes) => bytes.filter((byte) => byte === 10).length === COUNT);
+    } finally {
+      await sink.close();
+    }
   });
 
   test('a certificate of an authority that is not trusted; then its file is put right', async ({ rig }) => {

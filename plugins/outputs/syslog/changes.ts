@@ -10,10 +10,13 @@ const SAID: Readonly<Record<keyof Changes, string>> = {
   unknown: 'Records have a severity or facility that is none; the preset was sent',
 };
 
-/** A count of changes of which `tell` makes metrics and log lines; call it after each attempt. */
+/**
+ * A count of changes. `taken` takes what was counted since, and returns what tells it: a metric and a log line. Take after encoding, tell after
+ * sending, so that an attempt that fails is not counted.
+ */
 export function tellingChanges({ metrics, log, name }: OutputContext): {
   changes: Changes;
-  tell: () => void;
+  taken: () => () => void;
 } {
   const changes: Changes = { cut: 0, fitted: 0, unknown: 0 };
   const counter = metrics.counter(
@@ -27,14 +30,16 @@ export function tellingChanges({ metrics, log, name }: OutputContext): {
   }));
   return {
     changes,
-    tell() {
-      for (const { change, series, rarely } of kinds) {
-        const count = changes[change];
-        if (count === 0) continue;
-        changes[change] = 0;
-        series.value += count;
-        if (rarely.happened() > 0) log.warn({ total: series.value }, SAID[change]);
-      }
+    taken() {
+      const counted = { ...changes };
+      Object.assign(changes, { cut: 0, fitted: 0, unknown: 0 });
+      return () => {
+        for (const { change, series, rarely } of kinds) {
+          if (counted[change] === 0) continue;
+          series.value += counted[change];
+          if (rarely.happened() > 0) log.warn({ total: series.value }, SAID[change]);
+        }
+      };
     },
   };
 }

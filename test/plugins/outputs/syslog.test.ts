@@ -150,6 +150,10 @@ describe('syslog', () => {
       record: { log: 'long '.repeat(20), sev: 'loud', app: 'a b' },
     }));
     await output.deliver([sliceOf('app', records)], noAbort());
+    await sink.close();
+    // Not counted: it is sent again.
+    await expect(output.deliver([sliceOf('app', records)], noAbort())).rejects.toThrow(/ECONNREFUSED/);
+    await sink.open();
     await output.deliver([sliceOf('app', records)], noAbort());
     const family = context.metrics.counter('tailrace_output_changed_fields_total', '');
     expect(['cut', 'fitted', 'unknown'].map((change) => family.sum({ change, name: 'out' }))).toEqual([
