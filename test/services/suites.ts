@@ -25,4 +25,5 @@ export const SUITES: Readonly<Record<string, readonly Service[]>> = {
   'cloudwatch-logs': [moto],
   kafka: [kafka],
   'kafka-input': [kafka],
+  'fan-out': [elasticsearch, versitygw, moto, loki],
 };

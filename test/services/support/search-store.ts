@@ -8,6 +8,9 @@ import type { Found } from './records.ts';
 const PAGE = 5000;
 const BILLION = 1_000_000_000n;
 
+/** Of the records: `nested` holds a list of numbers and maps, which can be kept but not indexed. */
+export const MAPPINGS = { properties: { n: { type: 'long' }, nested: { type: 'object', enabled: false } } };
+
 export class SearchStore {
   private readonly server: SearchServer;
 

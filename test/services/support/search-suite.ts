@@ -10,14 +10,12 @@ import { readLetters } from '../../support/letters.ts';
 import type { SearchServer } from '../servers/search-server.ts';
 import { Gate } from './gate.ts';
 import { appendRecords, Found, recordsPipeline } from './records.ts';
-import { SearchStore } from './search-store.ts';
+import { MAPPINGS, SearchStore } from './search-store.ts';
 
 const PIPELINES = join(import.meta.dirname, '../../../pipelines');
 const TOTAL = 100_000;
 const DELIVERED = 'tailrace_output_delivered_records_total';
 const NANOS = 'time_key_nanos: on';
-/** `nested` holds a list of numbers and maps, which can be kept but not indexed. */
-const MAPPINGS = { properties: { n: { type: 'long' }, nested: { type: 'object', enabled: false } } };
 
 export interface SearchSuite {
   name: 'elasticsearch' | 'opensearch';
