@@ -47,8 +47,8 @@ export class SearchStore {
         `/${index}/_search?filter_path=hits.hits._source,hits.hits.sort`,
         {
           size: PAGE,
-          // Two with one number are told apart by where they lie; a page never ends between them.
-          sort: [{ n: 'asc' }, { _doc: 'asc' }],
+          // A second one with a number may be passed over at the end of a page: compare the count, too.
+          sort: [{ n: 'asc' }],
           track_total_hits: false,
           ...(after === undefined ? {} : { search_after: after }),
         },
