@@ -140,7 +140,10 @@ export class Delivery {
       if (leader === undefined) continue;
       byLeader.set(leader, [...(byLeader.get(leader) ?? []), entry]);
     }
-    for (const [leader, entries] of byLeader) {
+    for (const [leader, all] of byLeader) {
+      // What a leader before this one said may have ended the session.
+      const entries = all.filter(([key]) => session.doubts.has(key));
+      if (entries.length === 0) continue;
       try {
         const connection = await this.abortable(cluster.connect(leader));
         const answers = await this.abortable(
@@ -300,6 +303,12 @@ export class Delivery {
     } catch (error) {
       for (const work of works) this.giveBack(work, cluster.describe(error));
       cluster.forget();
+      return;
+    }
+    const { idempotent, session } = this.options;
+    if (idempotent && !session.isOpen) {
+      // Another leader has just ended the session: without one nothing would be known again.
+      for (const work of works) this.giveBack(work, 'the brokers do not know this producer any more');
       return;
     }
     const sent: Sent[] = [];
