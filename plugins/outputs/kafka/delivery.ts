@@ -7,16 +7,17 @@
 import type { Connection } from '@platformatic/kafka';
 import { RetryableError } from '../../../src/plugin.ts';
 import type { ByteSink, Logger, Outcome, Rejection, Slice } from '../../../src/plugin.ts';
-import { describeCode } from '../../shared/kafka/failure.ts';
 import type { CodeNames } from '../../shared/kafka/failure.ts';
+import { abortable } from './abortable.ts';
 import type { Address, Addresses } from './addressing.ts';
 import { verdictOf } from './answers.ts';
 import type { Answer, Cluster, Shipment, Topic } from './cluster.ts';
 import type { Compress } from './compress.ts';
+import { loseSession, said, settleDoubts } from './doubts.ts';
 import { MessageHeaders, originText } from './headers.ts';
 import { partitionInTurn, partitionOfKey } from './partition.ts';
 import type { BatchPool, Header } from './record-batch.ts';
-import type { Doubt, Session } from './session.ts';
+import type { Session } from './session.ts';
 import type { WriteValues } from './values.ts';
 
 /** What all attempts of an output share. */
@@ -112,7 +113,14 @@ export class Delivery {
     const refused = new Map([...unfit, ...addresses.rejected].map((one) => [one.index, one]));
     this.rejected.push(...refused.values());
     await this.openSession();
-    if (session.doubts.size > 0) await this.settleDoubts();
+    if (session.doubts.size > 0) {
+      await settleDoubts(this.options, {
+        topic: (name) => this.topic(name),
+        blame: (words) => this.blame(words),
+        signal: this.signal,
+      });
+      await this.openSession();
+    }
     const works = await this.assign(addresses, refused);
     while (works.some(({ runs }) => runs.length > 0)) await this.round(works);
     return this.outcome();
@@ -122,75 +130,12 @@ export class Delivery {
     const { session, cluster, idempotent } = this.options;
     if (!idempotent || session.isOpen) return;
     try {
-      const { producerId, producerEpoch } = await this.abortable(cluster.newProducerId());
+      const { producerId, producerEpoch } = await abortable(this.signal, cluster.newProducerId());
       session.open(producerId, producerEpoch);
     } catch (error) {
       this.signal.throwIfAborted();
       throw this.failure(cluster.describe(error));
     }
-  }
-
-  /** Sends what is in doubt again, just as it was. What stays in doubt blocks its partition. */
-  private async settleDoubts(): Promise<void> {
-    const { session, cluster } = this.options;
-    const byLeader = new Map<number, [string, Doubt][]>();
-    for (const entry of session.doubts) {
-      const topic = await this.topic(entry[1].topic);
-      const leader = topic?.leader(entry[1].partition);
-      if (leader === undefined) continue;
-      byLeader.set(leader, [...(byLeader.get(leader) ?? []), entry]);
-    }
-    for (const [leader, entries] of byLeader) {
-      try {
-        const connection = await this.abortable(cluster.connect(leader));
-        const answers = await this.abortable(
-          cluster.produce(
-            connection,
-            entries.map(([, doubt]) => doubt),
-          ),
-        );
-        for (const [index, [key, doubt]] of entries.entries())
-          this.settleDoubt(key, doubt, answers[index] as Answer);
-      } catch (error) {
-        this.signal.throwIfAborted();
-        this.blame(cluster.describe(error));
-        cluster.forget();
-      }
-    }
-    await this.openSession();
-  }
-
-  private settleDoubt(key: string, doubt: Doubt, answer: Answer): void {
-    const { session, cluster } = this.options;
-    // A batch before it was of an unknown session, and with it this one.
-    if (!session.doubts.has(key)) return;
-    switch (verdictOf(answer.code)) {
-      case 'stored':
-        session.confirm(key);
-        return;
-      case 'moved':
-        cluster.forget();
-        this.blame(this.said(doubt.topic, answer));
-        return;
-      case 'in_doubt':
-      case 'failed':
-        this.blame(this.said(doubt.topic, answer));
-        return;
-      case 'session_lost':
-      case 'too_large':
-      case 'refused':
-        this.loseSession(answer);
-    }
-  }
-
-  private loseSession(answer: Answer): void {
-    const { session, log, codeNames } = this.options;
-    const records = session.lose();
-    if (records === 0) return;
-    log.warn(
-      { records, reason: describeCode(answer.code, codeNames) },
-      'The brokers do not know this producer any more; records of which no answer came may be stored twice',
-    );
   }
 
   /** Sorts the records by partition. Those whose topic cannot be had are retried or rejected. */
@@ -257,7 +202,7 @@ export class Delivery {
   private async topic(name: string): Promise<Topic | undefined> {
     const { cluster, unknown } = this.options;
     try {
-      const topic = await this.abortable(cluster.topic(name, this.signal));
+      const topic = await abortable(this.signal, cluster.topic(name, this.signal));
       unknown.delete(name);
       if (topic.partitions > 0) return topic;
       this.blame(`topic "${name}" has no partitions`);
@@ -296,16 +241,22 @@ export class Delivery {
     const { cluster } = this.options;
     let connection: Connection;
     try {
-      connection = await this.abortable(cluster.connect(leader));
+      connection = await abortable(this.signal, cluster.connect(leader));
     } catch (error) {
       for (const work of works) this.giveBack(work, cluster.describe(error));
       cluster.forget();
       return;
     }
+    const { idempotent, session } = this.options;
+    if (idempotent && !session.isOpen) {
+      // Another leader has just ended the session: without one nothing would be known again.
+      for (const work of works) this.giveBack(work, 'the brokers do not know this producer any more');
+      return;
+    }
     const sent: Sent[] = [];
     for (const work of works) sent.push(await this.pack(work));
     try {
-      const answers = await this.abortable(cluster.produce(connection, sent));
+      const answers = await abortable(this.signal, cluster.produce(connection, sent));
       for (const [index, one] of sent.entries()) this.take(one, answers[index] as Answer);
     } catch (error) {
       const words = cluster.describe(error);
@@ -363,7 +314,7 @@ export class Delivery {
     // The codes of duplicates are for what was sent before: a new batch cannot be one.
     const verdict =
       answer.code !== 0 && verdictOf(answer.code) === 'stored' ? 'session_lost' : verdictOf(answer.code);
-    const words = this.said(topic, answer);
+    const words = said(this.options, topic, answer);
     switch (verdict) {
       case 'stored':
         session.advance(work.key, indexes.length);
@@ -379,7 +330,7 @@ export class Delivery {
         this.leaveInDoubt(sent, words);
         return;
       case 'session_lost':
-        this.loseSession(answer);
+        loseSession(this.options, answer);
         this.retry.push(...indexes);
         this.giveBack(work, words);
         return;
@@ -450,11 +401,6 @@ export class Delivery {
     this.blame(words);
   }
 
-  private said(topic: string, { code, message }: Answer): string {
-    const own = message === undefined || message === '' ? '' : `, ${message.replace(/\.$/, '')}`;
-    return `topic "${topic}": ${describeCode(code, this.options.codeNames)}${own}`;
-  }
-
   /** The first reason is shown. */
   private blame(words: string): void {
     this.reason ??= words;
@@ -470,29 +416,5 @@ export class Delivery {
     if (retry.length === 0) return rejected.length === 0 ? {} : { rejected };
     if (this.delivered === 0 && rejected.length === 0) throw this.failure(reason);
     return { retry, rejected, reason: `${this.options.place}: ${reason}` };
-  }
-
-  /** The promise, given up when the signal says so. */
-  private abortable<T>(promise: Promise<T>): Promise<T> {
-    const { signal } = this;
-    return new Promise((resolve, reject) => {
-      const abort = (): void => reject(signal.reason as Error);
-      if (signal.aborted) {
-        abort();
-        return;
-      }
-      signal.addEventListener('abort', abort, { once: true });
-      const end = (): void => signal.removeEventListener('abort', abort);
-      promise.then(
-        (value) => {
-          end();
-          resolve(value);
-        },
-        (error: unknown) => {
-          end();
-          reject(error);
-        },
-      );
-    });
   }
 }
