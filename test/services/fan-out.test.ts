@@ -93,7 +93,7 @@ test('a Loki that is down for a minute holds up none of the others', async ({ ri
   const inBucket = new Found();
   await bucket.judge(inBucket);
   inBucket.expectComplete(TOTAL, { once: true });
-  const reader = new CloudWatchReader(aws.url);
+  const reader = new CloudWatchReader(aws.url, 'us-east-1');
   const inCloudWatch = new Found();
   addEvents(inCloudWatch, await reader.events('/tailrace/fan-out'));
   reader.close();

@@ -27,6 +27,8 @@ export class UnaskedWords {
 
   /** What is said first on a new connection: nothing, but one that spoke before is listened to. */
   readonly greet = async (connection: StreamConnection): Promise<void> => {
+    // The connection before may have been given up because it spoke.
+    this.lookBack();
     if (!this.wasHeard) return;
     this.last = undefined;
     await pause(LISTEN_MS);

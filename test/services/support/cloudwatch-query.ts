@@ -19,10 +19,10 @@ export interface FoundEvent {
 export class CloudWatchReader {
   readonly client: CloudWatchLogsClient;
 
-  constructor(endpoint: string) {
+  constructor(endpoint: string, region = 'eu-central-1') {
     this.client = new CloudWatchLogsClient({
       endpoint,
-      region: 'eu-central-1',
+      region,
       credentials: { accessKeyId: 'AKIDREADER', secretAccessKey: 'reader' },
     });
   }
