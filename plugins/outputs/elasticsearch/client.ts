@@ -7,7 +7,7 @@
  */
 import type { ClientOptions, TransportRequestParams } from '@elastic/elasticsearch';
 import type { BulkSender } from '../../shared/bulk/output.ts';
-import { concluded, convey, headersOf, ping, PING_TIMEOUT_MS } from '../../shared/bulk/exchange.ts';
+import { concluded, convey, headersOf, ping, PING_TIMEOUT_MS, targetOf } from '../../shared/bulk/exchange.ts';
 import type { Exchange } from '../../shared/bulk/exchange.ts';
 import type { BulkNode } from '../../shared/bulk/nodes.ts';
 import { NDJSON } from '../../shared/bulk/request.ts';
@@ -41,7 +41,7 @@ export async function openElasticsearch(options: ElasticsearchOptions): Promise<
           exchange === undefined
             ? await ping(node, sent)
             : await convey(node, exchange, {
-                path: `${params.path}?${params.querystring}`,
+                path: targetOf(params.path, params.querystring),
                 headers: sent,
                 body: params.body as Buffer,
                 keepBytes,

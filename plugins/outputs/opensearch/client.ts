@@ -5,7 +5,7 @@
 import { Readable } from 'node:stream';
 import type { IncomingMessage } from 'node:http';
 import type { BulkSender } from '../../shared/bulk/output.ts';
-import { concluded, convey, headersOf, ping, PING_TIMEOUT_MS } from '../../shared/bulk/exchange.ts';
+import { concluded, convey, headersOf, ping, PING_TIMEOUT_MS, targetOf } from '../../shared/bulk/exchange.ts';
 import type { Exchange } from '../../shared/bulk/exchange.ts';
 import type { BulkNode } from '../../shared/bulk/nodes.ts';
 import { NDJSON } from '../../shared/bulk/request.ts';
@@ -45,7 +45,7 @@ export async function openOpensearch(options: OpensearchOptions): Promise<BulkSe
         exchange === undefined
           ? ping(node, sent)
           : convey(node, exchange, {
-              path: `${to}?${querystring}`,
+              path: targetOf(to ?? path, querystring),
               headers: sent,
               body: body as Buffer,
               keepBytes,

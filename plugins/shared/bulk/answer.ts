@@ -1,19 +1,12 @@
 /**
- * Answers to bulk requests: what became of each item. Only what is needed is asked for (`filter_path`):
+ * Answers to bulk requests: what became of each item.
  *
- *     {"errors":false,"items":[{"create":{"status":201}},…]}
- *     {"errors":true,"items":[{"create":{"status":201}},{"create":{"status":429,"error":{"type":…,"reason":…}}}]}
+ *     {"errors":false,"took":3,"items":[{"create":{"status":201,…}},…]}
+ *     {"errors":true,"took":3,"items":[{"create":{"status":201,…}},{"create":{"status":429,"error":{"type":…,"reason":…}}}]}
+ *
+ * Where all were taken, which the first bytes say, the items are not looked at. They are not asked for in a shorter form (`filter_path`):
+ * not all that speaks the protocol knows it.
  */
-
-/** Of what the server tells of an item. */
-export const FILTER_PATH = [
-  'errors',
-  'items.*.status',
-  'items.*.error.type',
-  'items.*.error.reason',
-  'items.*.error.caused_by.type',
-  'items.*.error.caused_by.reason',
-].join(',');
 
 /** The longest reason that is kept, characters. */
 const MAX_REASON = 1000;

@@ -23,6 +23,11 @@ export interface Conveyed {
   keepBytes: number;
 }
 
+/** Path and query of a request. */
+export function targetOf(path: string, query: string | null | undefined): string {
+  return query === undefined || query === null || query === '' ? path : `${path}?${query}`;
+}
+
 /** Sends the request of an exchange to a host; answers with the status. Throws after it has noted why. */
 export async function convey(node: BulkNode, exchange: Exchange, request: Conveyed): Promise<number> {
   const { path, headers, body, keepBytes } = request;

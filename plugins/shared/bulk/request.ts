@@ -1,6 +1,5 @@
 /** What every bulk request of an output has in common: path, query, headers. */
 import { authorization } from '../http-headers.ts';
-import { FILTER_PATH } from './answer.ts';
 import type { BulkOptionValues } from './options.ts';
 
 /** `/_bulk` below the configured path. */
@@ -10,7 +9,7 @@ export function bulkPath({ path = '' }: Pick<BulkOptionValues, 'path'>): string 
 }
 
 export function bulkQuery({ pipeline }: Pick<BulkOptionValues, 'pipeline'>): Record<string, string> {
-  return { filter_path: FILTER_PATH, ...(pipeline === undefined ? {} : { pipeline }) };
+  return pipeline === undefined ? {} : { pipeline };
 }
 
 /** Headers of the connections: who we are, and user and password. */

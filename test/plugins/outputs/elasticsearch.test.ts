@@ -76,7 +76,7 @@ describe.each(['elasticsearch', 'opensearch'] as const)('%s', (name) => {
   it('sends action lines and the records’ own text, with the time', async () => {
     const { method, url, headers, body } = await sent(NO_ID, two());
     expect(method).toBe('POST');
-    expect(url).toMatch(/^\/_bulk\?filter_path=errors%2Citems\.\*\.status|^\/_bulk\?filter_path=errors/);
+    expect(url).toBe('/_bulk');
     expect(headers).toMatchObject({
       'content-type': 'application/x-ndjson',
       accept: 'application/json',
@@ -413,7 +413,7 @@ describe.each(['elasticsearch', 'opensearch'] as const)('%s', (name) => {
 
     it('types, path, gzip, credentials', async () => {
       const old = await sent({ ...NO_ID, type: 'doc', suppress_type_name: 'off', path: '/es/' }, two());
-      expect(old.url).toMatch(/^\/es\/_bulk\?/);
+      expect(old.url).toBe('/es/_bulk');
       expect(itemsOf(old)[0]?.meta).toEqual({ _index: 'fluent-bit', _type: 'doc' });
       const secured = await sent({ http_user: 'me', http_passwd: 'pä:ss', compress: 'gzip' }, two());
       expect(secured.headers).toMatchObject({
