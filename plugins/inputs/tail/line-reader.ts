@@ -93,13 +93,14 @@ export class LineReader {
   }
 
   /**
-   * Reads a file from its offset, at most about `budget` bytes, and emits what it finds. `truncated` when the bytes before the
+   * Reads a file from its offset, at most about `budget` bytes or one line, and emits what it finds. `truncated` when the bytes before the
    * offset are not what was read: the file is another one now. `stopped` is asked between blocks.
    */
   async turn(file: TailFile, budget: number, stopped: () => boolean): Promise<TurnResult> {
     const { block } = this;
     let left = budget;
     let filled = 0;
+    let progressed = false;
     if (!file.hasItsHead) return 'truncated';
     // The guard is read along with what follows it, to see in one go whether it is still there.
     let guard = file.compressed ? 0 : file.guard.length;
@@ -125,8 +126,10 @@ export class LineReader {
         file.size = Math.max(file.size, file.offset + filled);
         const consumed = await this.take(file, filled);
         left -= count;
-        // What was waited for may have taken long: the file is looked at anew before it is read on.
-        if (left <= 0 || this.waited) return 'more';
+        progressed ||= consumed > 0;
+        // What was waited for may have taken long: the file is looked at anew before it is read on. A line that is longer than the budget is
+        // read to its end all the same: the next turn would only begin with it again.
+        if ((left <= 0 && progressed) || this.waited) return 'more';
         // Fewer bytes than asked for: that was the end, when they were read. What comes later is read with a guard.
         if (count < room && !file.compressed) return 'end';
         if (consumed > 0 && !file.compressed) {
