@@ -95,11 +95,11 @@ export class OutputQueue implements DeliveryQueue {
   }
 
   /** Fills the lanes as far as one attempt per worker needs. */
-  private refill(): void {
+  private refill(now: number): void {
     const { waiting, health } = this;
     const { limits, workers } = this.options;
     // Until the destination may be tried again there is no use for reading.
-    const mayRead = this.draining || health.pausedUntil <= performance.now();
+    const mayRead = this.draining || health.pausedUntil <= now;
     waiting.refill(() => {
       const ready =
         waiting.bytes - this.sendingBytes >= limits.bytes * workers ||
@@ -239,8 +239,9 @@ export class OutputQueue implements DeliveryQueue {
 
   private schedule(): void {
     if (this.closed) return;
-    this.refill();
+    // One instant for all that follows: were the pause over for what comes last alone, nothing would wake the queue again.
     const now = performance.now();
+    this.refill(now);
     const resting = this.waiting.lanes.wake(now);
     let wait = resting;
     // The backlog is read on once the destination may be tried again.
