@@ -417,6 +417,7 @@ export { MsgpackError, MsgpackReader } from './codec/msgpack-reader.ts';
 export type { MsgpackKind } from './codec/msgpack-reader.ts';
 export { MsgpackScanner, TooLongError } from './codec/msgpack-scan.ts';
 export type { EventShape } from './codec/msgpack.ts';
+export { SYSLOG_SEVERITIES } from './codec/syslog-severities.ts';
 export { formatTime } from './codec/time-format.ts';
 export { prettyLine } from './codec/pretty.ts';
 export { escapeBreaks, escapeForTerminal, escapeLine } from './codec/terminal.ts';

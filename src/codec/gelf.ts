@@ -9,6 +9,7 @@
  */
 import { valueToJson } from '../event/json.ts';
 import type { ReadonlyRecord, ReadonlyValue, Value } from '../event/record.ts';
+import { SYSLOG_SEVERITIES } from './syslog-severities.ts';
 
 /** The record's keys of GELF's own fields, and what it gets besides. */
 export interface GelfKeys {
@@ -23,26 +24,6 @@ export interface GelfKeys {
   tag?: string | undefined;
 }
 
-/** Syslog's numbers by Fluent Bit's words, and by those that loggers use for them. */
-const LEVELS: Readonly<Record<string, number>> = {
-  emerg: 0,
-  emergency: 0,
-  panic: 0,
-  alert: 1,
-  crit: 2,
-  critical: 2,
-  fatal: 2,
-  err: 3,
-  error: 3,
-  warning: 4,
-  warn: 4,
-  notice: 5,
-  info: 6,
-  information: 6,
-  informational: 6,
-  debug: 7,
-  trace: 7,
-};
 const UNFIT = /[^\w.-]/gu;
 
 /** The GELF text of a record; undefined when it has no short message, which GELF requires. */
@@ -127,7 +108,7 @@ function levelOf(value: ReadonlyValue | undefined): number | undefined {
   if (typeof value !== 'string') return undefined;
   const word = value.trim().toLowerCase();
   if (/^[0-7]$/.test(word)) return Number(word);
-  return Object.hasOwn(LEVELS, word) ? LEVELS[word] : undefined;
+  return Object.hasOwn(SYSLOG_SEVERITIES, word) ? SYSLOG_SEVERITIES[word] : undefined;
 }
 
 /** Numbers stay numbers; what GELF does not know (booleans, lists, maps) becomes text. */

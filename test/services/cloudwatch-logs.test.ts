@@ -18,6 +18,7 @@ import type { MotoServer } from './servers/moto.ts';
 import { addEvents, CloudWatchReader } from './support/cloudwatch-query.ts';
 import { CutProxy } from './support/cut-proxy.ts';
 import { appendRecords, Found, recordsPipeline } from './support/records.ts';
+import { settled } from './support/settled.ts';
 
 const SAMPLE = join(import.meta.dirname, '../../pipelines/cloudwatch-logs.yaml');
 const TOTAL = 100_000;
@@ -26,11 +27,6 @@ const MOST_DOUBLES = 10_000;
 const DELIVERED = 'tailrace_output_delivered_records_total';
 const BUFFERED = 'tailrace_output_buffered_records';
 const DAY = 86_400;
-
-async function settled(agent: AgentProcess, total: number): Promise<void> {
-  await agent.until((scrape) => scrape.sum('tailrace_output_enqueued_records_total') >= total);
-  await agent.until((scrape) => scrape.sum(BUFFERED) === 0);
-}
 
 /** The pipeline of the records to an endpoint, with these lines for the output. */
 function pipeline(rig: Rig, endpoint: string, lines: readonly string[]): string {

@@ -18,16 +18,12 @@ import type { Collector } from './servers/otelcol.ts';
 import { collectedLogs } from './support/collected.ts';
 import { appendRecords, Found, nanosOf, recordOf, recordsPipeline } from './support/records.ts';
 import { freePort } from './support/server.ts';
+import { settled } from './support/settled.ts';
 
 const SENDER = join(import.meta.dirname, '../../pipelines/forward.yaml');
 const RECEIVER = join(import.meta.dirname, '../../pipelines/forward-receiver.yaml');
 const TOTAL = 100_000;
 const DELIVERED = 'tailrace_output_delivered_records_total';
-
-async function settled(agent: AgentProcess, total: number): Promise<void> {
-  await agent.until((scrape) => scrape.sum('tailrace_output_enqueued_records_total') >= total);
-  await agent.until((scrape) => scrape.sum('tailrace_output_buffered_records') === 0);
-}
 
 /** The pipeline of the records to a port, with these lines for the output. */
 function sending(rig: Rig, port: number, lines: readonly string[] = []): string {

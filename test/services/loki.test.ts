@@ -13,6 +13,7 @@ import type { LokiServer } from './servers/loki.ts';
 import { addEntries, queryAll } from './support/loki-query.ts';
 import type { FoundEntry } from './support/loki-query.ts';
 import { appendRecords, Found, nanosOf, recordsPipeline } from './support/records.ts';
+import { settled } from './support/settled.ts';
 
 const SAMPLE = join(import.meta.dirname, '../../pipelines/loki.yaml');
 const TOTAL = 100_000;
@@ -24,11 +25,6 @@ const FAST = [
 ];
 const WINDOW = { from: nanosOf(0) - 1_000_000_000n * 86_400n * 25n, to: nanosOf(TOTAL) };
 const DELIVERED = 'tailrace_output_delivered_records_total';
-
-async function settled(agent: AgentProcess, total: number): Promise<void> {
-  await agent.until((scrape) => scrape.sum('tailrace_output_enqueued_records_total') >= total);
-  await agent.until((scrape) => scrape.sum('tailrace_output_buffered_records') === 0);
-}
 
 /** The pipeline of the records to a Loki, with these lines for the output. */
 function pipeline(rig: Rig, port: number, lines: readonly string[]): string {

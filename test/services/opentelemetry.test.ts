@@ -12,6 +12,7 @@ import type { Collector } from './servers/otelcol.ts';
 import { collectedLogs } from './support/collected.ts';
 import { appendRecords, Found, recordsPipeline } from './support/records.ts';
 import { freePort } from './support/server.ts';
+import { settled } from './support/settled.ts';
 
 const SENDER = join(import.meta.dirname, '../../pipelines/opentelemetry.yaml');
 const RECEIVER = join(import.meta.dirname, '../../pipelines/opentelemetry-receiver.yaml');
@@ -26,11 +27,6 @@ const fresh = async (use: (collector: Collector) => Promise<void>): Promise<void
     await collector.close();
   }
 };
-
-async function settled(agent: AgentProcess, total: number): Promise<void> {
-  await agent.until((scrape) => scrape.sum('tailrace_output_enqueued_records_total') >= total);
-  await agent.until((scrape) => scrape.sum('tailrace_output_buffered_records') === 0);
-}
 
 /** The pipeline of the records to a port, with these lines for the output. */
 function pipeline(rig: Rig, port: number, lines: readonly string[] = []): string {

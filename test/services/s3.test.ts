@@ -18,6 +18,7 @@ import { AnswerProxy } from './support/answer-proxy.ts';
 import { StoreBucket } from './support/bucket.ts';
 import { CutProxy } from './support/cut-proxy.ts';
 import { appendRecords, Found, recordsPipeline } from './support/records.ts';
+import { settled } from './support/settled.ts';
 
 const SAMPLE = join(import.meta.dirname, '../../pipelines/s3.yaml');
 const TOTAL = 100_000;
@@ -36,14 +37,6 @@ function pipeline(rig: Rig, bucket: string, endpoint: string, lines: readonly st
     ...lines,
   ];
   return `${recordsPipeline(rig.path('app.log'))}  outputs:\n    - ${own.join('\n      ')}\n`;
-}
-
-/** All records are in the hands of the output, and it has sent all of them. */
-async function settled(agent: AgentProcess, total: number): Promise<void> {
-  await agent.until(
-    (scrape) => scrape.sum(ENQUEUED) + scrape.sum('tailrace_output_recovered_records_total') >= total,
-  );
-  await agent.until((scrape) => scrape.sum('tailrace_output_buffered_records') === 0);
 }
 
 async function expectOnce(bucket: StoreBucket, total: number): Promise<void> {

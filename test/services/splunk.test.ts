@@ -5,13 +5,13 @@
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { tlsFile } from '../net/servers.ts';
-import type { AgentProcess } from '../support/agent.ts';
 import { test as base } from '../support/e2e.ts';
 import type { Rig } from '../support/e2e.ts';
 import { Hec } from '../support/hec.ts';
 import { readLetters } from '../support/letters.ts';
 import { CutProxy } from './support/cut-proxy.ts';
 import { appendRecords, Found, recordsPipeline, timeOf } from './support/records.ts';
+import { settled } from './support/settled.ts';
 
 const SAMPLE = join(import.meta.dirname, '../../pipelines/splunk.yaml');
 const TOTAL = 100_000;
@@ -26,11 +26,6 @@ const test = base.extend<{ hec: Hec }>({
     await hec.close();
   },
 });
-
-async function settled(agent: AgentProcess, total: number): Promise<void> {
-  await agent.until((scrape) => scrape.sum('tailrace_output_enqueued_records_total') >= total);
-  await agent.until((scrape) => scrape.sum('tailrace_output_buffered_records') === 0);
-}
 
 function pipeline(rig: Rig, port: number, lines: readonly string[]): string {
   const own = [

@@ -1,26 +1,6 @@
 /** Severities and facilities: their numbers from what records say. Source: RFC 5424, section 6.2.1, and Fluent Bit's words. */
+import { SYSLOG_SEVERITIES } from '../../../src/plugin.ts';
 import type { ReadonlyValue } from '../../../src/plugin.ts';
-
-/** Fluent Bit's eight words, and those that loggers use for them. */
-const SEVERITIES: Readonly<Record<string, number>> = {
-  emerg: 0,
-  emergency: 0,
-  panic: 0,
-  alert: 1,
-  crit: 2,
-  critical: 2,
-  fatal: 2,
-  err: 3,
-  error: 3,
-  warning: 4,
-  warn: 4,
-  notice: 5,
-  info: 6,
-  information: 6,
-  informational: 6,
-  debug: 7,
-  trace: 7,
-};
 
 const FACILITIES: Readonly<Record<string, number>> = {
   kern: 0,
@@ -53,7 +33,7 @@ export const MAX_FACILITY = 23;
 
 /** The number of a severity; undefined for what is none. */
 export function severityOf(value: ReadonlyValue): number | undefined {
-  return numberOf(value, SEVERITIES, MAX_SEVERITY);
+  return numberOf(value, SYSLOG_SEVERITIES, MAX_SEVERITY);
 }
 
 /** The number of a facility; undefined for what is none. */

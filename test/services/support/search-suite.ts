@@ -11,6 +11,7 @@ import type { SearchServer } from '../servers/search-server.ts';
 import { Gate } from './gate.ts';
 import { appendRecords, Found, recordsPipeline } from './records.ts';
 import { MAPPINGS, SearchStore } from './search-store.ts';
+import { settled } from './settled.ts';
 
 const PIPELINES = join(import.meta.dirname, '../../../pipelines');
 const TOTAL = 100_000;
@@ -32,11 +33,6 @@ async function prepared(server: SearchServer): Promise<SearchStore> {
     template: { settings: { number_of_replicas: 0 }, mappings: MAPPINGS },
   });
   return store;
-}
-
-async function settled(agent: AgentProcess, total: number): Promise<void> {
-  await agent.until((scrape) => scrape.sum('tailrace_output_enqueued_records_total') >= total);
-  await agent.until((scrape) => scrape.sum('tailrace_output_buffered_records') === 0);
 }
 
 export function describeSearch({ name, start, pipelines }: SearchSuite): void {

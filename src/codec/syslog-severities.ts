@@ -1,0 +1,20 @@
+/** Syslog's severities (RFC 5424, section 6.2.1) by Fluent Bit's words, and by those that loggers use for them. */
+export const SYSLOG_SEVERITIES: Readonly<Record<string, number>> = {
+  emerg: 0,
+  emergency: 0,
+  panic: 0,
+  alert: 1,
+  crit: 2,
+  critical: 2,
+  fatal: 2,
+  err: 3,
+  error: 3,
+  warning: 4,
+  warn: 4,
+  notice: 5,
+  info: 6,
+  information: 6,
+  informational: 6,
+  debug: 7,
+  trace: 7,
+};
