@@ -430,7 +430,8 @@ export type { ListenAttempt } from './net/listen-failure.ts';
 export type { ListenerTls, ListenerTlsOptions, ListenerTlsSettings } from './net/listener-tls.ts';
 export type { DatagramClient } from './net/datagram-client.ts';
 export type { HttpClient, HttpClientOptions, HttpRequest, HttpResponse } from './net/http-client.ts';
-export type { StreamClient, StreamClientOptions, StreamConnection } from './net/stream-client.ts';
+export type { StreamClient, StreamClientOptions } from './net/stream-client.ts';
+export type { StreamConnection } from './net/stream-connection.ts';
 export type { TlsMaterial, TlsSettings } from './net/tls.ts';
 
 // What brings a library along is loaded by whoever needs it: start-up and idle memory are features.

@@ -9,7 +9,8 @@ import { createServer as createTlsServer } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RetryableError } from '../../src/event/outcome.ts';
 import { StreamClient } from '../../src/net/stream-client.ts';
-import type { StreamClientOptions, StreamConnection } from '../../src/net/stream-client.ts';
+import type { StreamClientOptions } from '../../src/net/stream-client.ts';
+import type { StreamConnection } from '../../src/net/stream-connection.ts';
 import { tlsFile } from './servers.ts';
 
 const BASE: Omit<StreamClientOptions, 'to'> = {
