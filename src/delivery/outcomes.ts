@@ -20,6 +20,7 @@ export class Outcomes {
   private readonly health: DestinationHealth;
   /** By reason: what was told of the destination since it last worked. */
   private readonly told = new RepeatLimiter();
+  private readonly toldOfParts = new RepeatLimiter();
 
   constructor(options: QueueOptions, waiting: Waiting, health: DestinationHealth) {
     this.options = options;
@@ -138,6 +139,8 @@ export class Outcomes {
     if (destinationFailed) {
       wait = this.health.failed(reason, backoff, retryAfterMs);
       this.tell(reason, wait, countRecords(kept));
+    } else if (kept.length > 0) {
+      this.tellOfPart(reason, wait, countRecords(kept));
     }
     if (kept.length > 0) {
       ledger.retries.value++;
@@ -163,6 +166,22 @@ export class Outcomes {
           records,
         },
         'The destination failed; its records are sent again',
+      );
+    });
+  }
+
+  /** Says that the destination takes parts only, once in a while. Its words differ from record to record: they are no key. */
+  private tellOfPart(reason: string, wait: number, records: number): void {
+    const { log } = this.options;
+    this.toldOfParts.offer('', FAILING_RULE, (repeated) => {
+      log.warn(
+        {
+          reason,
+          ...(repeated > 0 ? { repeated: `${repeated} times` } : {}),
+          retry_in_ms: Math.round(wait),
+          records,
+        },
+        'The destination took a part; the other records are sent again',
       );
     });
   }

@@ -54,16 +54,23 @@ describe('OutputQueue', () => {
 
   it('sends only the records again that the destination named, and marks the rest as settled', async () => {
     const sink = destination(({ records }): Outcome =>
-      records.length === 10 ? { retry: [3, 4, 9] } : allDelivered,
+      records.length === 10
+        ? { retry: [3, 4, 9], reason: 'too many at once' }
+        : records.length === 3
+          ? { retry: [2] }
+          : allDelivered,
     );
     sink.write('a', 10);
     await sink.queue.idle();
-    expect(sink.attempts.map(numbers)).toEqual([
-      [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
-      [3, 4, 9],
-    ]);
-    expect(sink.ledger.retriedRecords.value).toBe(3);
+    expect(sink.attempts.map(numbers)).toEqual([[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [3, 4, 9], [9]]);
+    expect(sink.ledger.retriedRecords.value).toBe(4);
     expect(sink.source.progress('out').mark).toBe(100);
+    // Why is said once, not at every attempt.
+    expect(sink.log.lines.filter(({ level }) => level === 'warn')).toEqual([
+      expect.objectContaining({
+        fields: expect.objectContaining({ reason: 'too many at once', records: 3 }),
+      }),
+    ]);
   });
 
   it('rule 17: a small rest does not hold the big chunk', async () => {
