@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MemberCutter } from '../../src/parse/json-cut.ts';
+import { readsRight } from '../support/json-keys.ts';
 
 /** Value and rest, or null. */
 function cut(text: string, key = 'time'): [string, string] | null {
@@ -65,17 +66,23 @@ describe('MemberCutter', () => {
       fc.oneof(fc.jsonValue(), fc.constantFrom('time', '"time":"x"', '{"time":"y"')),
     );
     fc.assert(
-      fc.property(object, fc.string(), fc.nat(3), fc.nat(2), (others, value, position, indent) => {
-        const entries: [string, unknown][] = Object.entries(others).filter(([name]) => name !== 'time');
-        entries.splice(Math.min(position, entries.length), 0, ['time', value]);
-        const text = JSON.stringify(Object.fromEntries(entries), null, indent);
-        const rest = Object.fromEntries(entries.filter(([name]) => name !== 'time'));
-        const result = cut(text);
-        const seen =
-          result === null ? 'left to the parser' : [result[0], JSON.stringify(JSON.parse(result[1]))];
-        const hasEscapes = JSON.stringify(value).includes('\\');
-        expect(seen).toEqual(hasEscapes ? 'left to the parser' : [value, JSON.stringify(rest)]);
-      }),
+      fc.property(
+        object.filter(readsRight),
+        fc.string(),
+        fc.nat(3),
+        fc.nat(2),
+        (others, value, position, indent) => {
+          const entries: [string, unknown][] = Object.entries(others).filter(([name]) => name !== 'time');
+          entries.splice(Math.min(position, entries.length), 0, ['time', value]);
+          const text = JSON.stringify(Object.fromEntries(entries), null, indent);
+          const rest = Object.fromEntries(entries.filter(([name]) => name !== 'time'));
+          const result = cut(text);
+          const seen =
+            result === null ? 'left to the parser' : [result[0], JSON.stringify(JSON.parse(result[1]))];
+          const hasEscapes = JSON.stringify(value).includes('\\');
+          expect(seen).toEqual(hasEscapes ? 'left to the parser' : [value, JSON.stringify(rest)]);
+        },
+      ),
       { numRuns: 1000 },
     );
   });

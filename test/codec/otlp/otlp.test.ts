@@ -10,6 +10,7 @@ import { Double, MAX_VALUE_DEPTH, OtlpError } from '../../../src/codec/otlp/mode
 import type { OtlpMap, OtlpValue, OutgoingRecord, OutgoingResource } from '../../../src/codec/otlp/model.ts';
 import { parseTyped } from '../../../src/codec/otlp/typed-json.ts';
 import { parseExact } from '../../../src/event/json.ts';
+import { isReadRight } from '../../support/json-keys.ts';
 
 interface Read {
   time: bigint;
@@ -154,9 +155,9 @@ const scalar: fc.Arbitrary<OtlpValue> = fc.oneof(
 const { value } = fc.letrec<{ value: OtlpValue; list: OtlpValue; map: OtlpMap }>((tie) => ({
   value: fc.oneof({ depthSize: 'small', withCrossShrink: true }, scalar, tie('list'), tie('map')),
   list: fc.array(tie('value'), { maxLength: 4 }),
-  map: fc.dictionary(text, tie('value'), { maxKeys: 20 }),
+  map: fc.dictionary(text.filter(isReadRight), tie('value'), { maxKeys: 20 }),
 }));
-const map = fc.dictionary(text, value, { maxKeys: 20 });
+const map = fc.dictionary(text.filter(isReadRight), value, { maxKeys: 20 });
 
 /** A value as its JSON text has it. */
 function plain(from: OtlpValue): unknown {

@@ -4,6 +4,7 @@ import { parseExact } from '../../../src/event/json.ts';
 import { Batch } from '../../../src/plugin.ts';
 import { check, createParser, parseLine } from './parsing.ts';
 import type { LoggedLine } from './parsing.ts';
+import { readsRight } from '../../support/json-keys.ts';
 
 const plain = createParser({ format: 'json' });
 const timed = createParser(`
@@ -129,10 +130,10 @@ describe('json', () => {
 
   it('does what parsing, taking the key out and writing would do', () => {
     const value = fc.oneof(
-      fc.jsonValue(),
+      fc.jsonValue().filter(readsRight),
       fc.constantFrom('2022-10-31T12:00:01.5', '2022-10-31T12:00:01.25Z', 'time'),
     );
-    // No backslash in keys: V8 (in Node 26.10) reads the key `"` as `\` where an object before it had that one.
+    // No backslash in keys: see test/support/json-keys.ts.
     const key = fc.oneof(
       fc.constantFrom('time', 'a', '__proto__', '"'),
       fc.string().filter((text) => !text.includes('\\')),
