@@ -176,7 +176,7 @@ export class Outcomes {
     this.toldOfParts.offer('', FAILING_RULE, (repeated) => {
       log.warn(
         {
-          reason,
+          error: reason,
           ...(repeated > 0 ? { repeated: `${repeated} times` } : {}),
           retry_in_ms: Math.round(wait),
           records,

@@ -68,7 +68,7 @@ describe('OutputQueue', () => {
     // Why is said once, not at every attempt.
     expect(sink.log.lines.filter(({ level }) => level === 'warn')).toEqual([
       expect.objectContaining({
-        fields: expect.objectContaining({ reason: 'too many at once', records: 3 }),
+        fields: expect.objectContaining({ error: 'too many at once', records: 3 }),
       }),
     ]);
   });
