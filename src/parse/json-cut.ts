@@ -5,7 +5,7 @@
  * The search goes by the quoted key. What it finds is a key, and not a piece of a text, because no unescaped quote stands inside
  * a string; whether it is a key of the outermost object is counted from the start.
  */
-import { stringEnd } from './json-depth.ts';
+import { stringEnd } from '../event/json-nesting.ts';
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;

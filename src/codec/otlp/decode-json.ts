@@ -11,6 +11,7 @@ import { doubleText, MapText } from './json-values.ts';
 import { MAX_VALUE_DEPTH, OtlpError } from './model.ts';
 import type { OtlpGroup, TakeRecord } from './model.ts';
 import { RecordFields, setCount, setText } from './record-fields.ts';
+import { nestsDeeper } from '../../event/json-nesting.ts';
 
 /** A value brings `{"kvlistValue":{"values":[{"value":` along: brackets that may be open where the values are as deep as they may be. */
 const MAX_BRACKETS = 5 * MAX_VALUE_DEPTH + 20;
@@ -228,27 +229,4 @@ function tooDeep(): OtlpError {
 function wrong(key: string, value: ReadonlyValue): OtlpError {
   const kind = value === null ? 'null' : Array.isArray(value) ? 'a list' : `a ${typeof value}`;
   return new OtlpError(`has a ${key} that cannot be read: ${kind === 'a object' ? 'an object' : kind}`);
-}
-
-/** Whether more than `most` brackets are open at once. Does not recurse. */
-function nestsDeeper(text: string, most: number): boolean {
-  let depth = 0;
-  for (let at = 0; at < text.length; at++) {
-    switch (text.charCodeAt(at)) {
-      case 0x22:
-        for (at++; at < text.length && text.charCodeAt(at) !== 0x22; at++)
-          if (text.charCodeAt(at) === 0x5c) at++;
-        break;
-      case 0x5b:
-      case 0x7b:
-        if (++depth > most) return true;
-        break;
-      case 0x5d:
-      case 0x7d:
-        depth--;
-        break;
-      default:
-    }
-  }
-  return false;
 }
