@@ -6,7 +6,7 @@ type Loader = () => Promise<{ default: PluginDefinition }>;
 
 const PLUGINS: Readonly<Record<Kind, Readonly<Record<string, Loader>>>> = {
   input: {
-    tail: () => import('./inputs/tail/index.ts'),
+    tail: () => import('./inputs/tail.ts'),
     stdin: () => import('./inputs/stdin.ts'),
     dummy: () => import('./inputs/dummy.ts'),
     http: () => import('./inputs/http.ts'),

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import definition from '../../../../plugins/inputs/tail/index.ts';
+import definition from '../../../../plugins/inputs/tail.ts';
 import type { Batch, Emit, Input, LogRecord, Parser, Source } from '../../../../src/plugin.ts';
 import type { Range } from '../../../../src/event/ranges.ts';
 import { openState } from '../../../../src/state/store.ts';

@@ -20,9 +20,9 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { hashBytes } from '../../../../plugins/inputs/tail/identity.ts';
-import { findAgain } from '../../../../plugins/inputs/tail/resume.ts';
-import { Siblings } from '../../../../plugins/inputs/tail/siblings.ts';
+import { hashBytes } from '../../../../plugins/shared/tail/identity.ts';
+import { findAgain } from '../../../../plugins/shared/tail/resume.ts';
+import { Siblings } from '../../../../plugins/shared/tail/siblings.ts';
 import { Source } from '../../../../src/plugin.ts';
 import { expected, numbered, tail, workspace } from './harness.ts';
 

@@ -3,10 +3,10 @@
  * reading only: files that appear or move meanwhile are opened all the same.
  */
 import type { Emit, Input, InputContext } from '../../../src/plugin.ts';
-import { Rarely } from '../../shared/rarely.ts';
+import { Rarely } from '../rarely.ts';
 import { Follower } from './follower.ts';
 import type { FollowOptions } from './follow-options.ts';
-import { observe } from '../../shared/gauges.ts';
+import { observe } from '../gauges.ts';
 import { GzipError } from './gzip.ts';
 import { LineReader } from './line-reader.ts';
 import type { LineEvents, LineOptions } from './line-reader.ts';

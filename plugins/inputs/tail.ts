@@ -12,13 +12,13 @@ import {
   string,
   time,
   translateRegex,
-} from '../../../src/plugin.ts';
-import type { OptionProblem } from '../../../src/plugin.ts';
-import { openFilesLimit } from './descriptors.ts';
-import { GENERIC_ENCODINGS, loadEncoding, UNICODE_ENCODINGS } from './encoding.ts';
-import { compileExclusion, compilePattern, joinBraces } from './glob.ts';
-import { compileTag } from './tags.ts';
-import { TailInput } from './tail.ts';
+} from '../../src/plugin.ts';
+import type { OptionProblem } from '../../src/plugin.ts';
+import { openFilesLimit } from '../shared/tail/descriptors.ts';
+import { GENERIC_ENCODINGS, loadEncoding, UNICODE_ENCODINGS } from '../shared/tail/encoding.ts';
+import { compileExclusion, compilePattern, joinBraces } from '../shared/tail/glob.ts';
+import { compileTag } from '../shared/tail/tags.ts';
+import { TailInput } from '../shared/tail/tail.ts';
 
 const MULTILINE = [
   'multiline',
