@@ -1,6 +1,6 @@
 /**
- * Reading a position database that Fluent Bit's tail input left (table `in_tail_files`): once, to go on where it stopped, and
- * without touching it: a copy is opened, for SQLite writes beside a database even to read it.
+ * Reading a position database that Fluent Bit's tail or systemd input left (tables `in_tail_files`, `in_systemd_cursor`): once, to go on
+ * where it stopped, and without touching it: a copy is opened, for SQLite writes beside a database even to read it.
  */
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,17 +26,16 @@ function withCopy<T>(file: string, work: (database: DatabaseSync) => T): T {
   }
 }
 
+function hasTable(database: DatabaseSync, ...names: string[]): boolean {
+  const find = database.prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?");
+  return names.some((name) => find.get(name) !== undefined);
+}
+
 /** Whether the file is there and is a database of Fluent Bit's. */
 export function isFluentBitDatabase(file: string): boolean {
   if (!existsSync(file)) return false;
   try {
-    return withCopy(
-      file,
-      (database) =>
-        database
-          .prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'in_tail_files'")
-          .get() !== undefined,
-    );
+    return withCopy(file, (database) => hasTable(database, 'in_tail_files', 'in_systemd_cursor'));
   } catch {
     // Not a database, or a damaged one: opening it for ourselves says so.
     return false;
@@ -46,12 +45,27 @@ export function isFluentBitDatabase(file: string): boolean {
 /** Where Fluent Bit stopped, by file. */
 export function readFluentBitDatabase(file: string, log: Logger): LegacyPosition[] {
   const rows = withCopy(file, (database) =>
-    database.prepare('SELECT name, CAST(inode AS TEXT) AS inode, offset FROM in_tail_files').all(),
+    hasTable(database, 'in_tail_files')
+      ? database.prepare('SELECT name, CAST(inode AS TEXT) AS inode, offset FROM in_tail_files').all()
+      : [],
   );
+  if (rows.length === 0) return [];
   log.info({ file, files: rows.length }, "Positions of Fluent Bit's database are taken over");
   return rows.map((row) => ({
     path: String(row['name']),
     inode: String(row['inode']),
     offset: Number(row['offset']),
   }));
+}
+
+/** The cursor of the last journal entry that Fluent Bit had read. */
+export function readFluentBitCursor(file: string, log: Logger): string | undefined {
+  const row = withCopy(file, (database) =>
+    hasTable(database, 'in_systemd_cursor')
+      ? database.prepare('SELECT cursor FROM in_systemd_cursor ORDER BY rowid DESC LIMIT 1').get()
+      : undefined,
+  );
+  if (row === undefined) return undefined;
+  log.info({ file }, "The journal cursor of Fluent Bit's database is taken over");
+  return String(row['cursor']);
 }

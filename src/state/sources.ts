@@ -49,6 +49,8 @@ export interface SqliteSourcesOptions {
   recovered: (source: string) => ReadonlyMap<string, readonly Range[]>;
   /** Asked only when the input has no state yet. */
   legacy: () => readonly LegacyPosition[];
+  /** Likewise. */
+  legacyCursor: () => string | undefined;
   lastWritten: number | undefined;
   /** Writes what changed, now; never throws. */
   save: () => void;
@@ -56,6 +58,7 @@ export interface SqliteSourcesOptions {
 
 export class SqliteSources implements SourceStore {
   readonly legacy: readonly LegacyPosition[];
+  readonly legacyCursor: string | undefined;
   readonly lastWritten: number | undefined;
   private readonly input: string;
   private readonly pluginOf: (output: string) => string;
@@ -72,7 +75,8 @@ export class SqliteSources implements SourceStore {
   private readonly hadState: boolean;
 
   constructor(options: SqliteSourcesOptions) {
-    const { database, input, pluginOf, isPresent, recovered, legacy, lastWritten, save } = options;
+    const { database, input, pluginOf, isPresent, recovered, legacy, legacyCursor, lastWritten, save } =
+      options;
     this.input = input;
     this.pluginOf = pluginOf;
     this.isPresent = isPresent;
@@ -83,7 +87,8 @@ export class SqliteSources implements SourceStore {
     // Positions that were lost with a damaged file were there: nothing may be skipped on their account.
     const replaced = database.prepare("SELECT 1 FROM meta WHERE key = 'replaced'").get() !== undefined;
     this.legacy = this.claimed ? [] : legacy();
-    this.hadState = replaced || this.legacy.length > 0;
+    this.legacyCursor = this.claimed ? undefined : legacyCursor();
+    this.hadState = replaced || this.legacy.length > 0 || this.legacyCursor !== undefined;
     this.lastWritten = this.claimed || this.hadState ? lastWritten : undefined;
     this.statements = {
       claim: database.prepare('INSERT OR REPLACE INTO inputs VALUES (?, ?)'),

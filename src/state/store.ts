@@ -6,7 +6,7 @@ import type { Logger } from '../telemetry/log.ts';
 import type { Metrics, Series } from '../telemetry/metrics.ts';
 import { lastWrite, openDatabase } from './database.ts';
 import type { OpenedDatabase } from './database.ts';
-import { isFluentBitDatabase, readFluentBitDatabase } from './fluent-bit-db.ts';
+import { isFluentBitDatabase, readFluentBitCursor, readFluentBitDatabase } from './fluent-bit-db.ts';
 import { SqliteSources } from './sources.ts';
 import { takeOverMarks } from './take-over.ts';
 
@@ -72,6 +72,8 @@ export interface SourceStore {
   describe(source: Source, describe: ((position: number) => SourceDescription | undefined) | undefined): void;
   /** Positions that Fluent Bit left in the `db`, to go on from; empty once this input has state of its own. */
   readonly legacy: readonly LegacyPosition[];
+  /** The cursor that Fluent Bit's systemd input left in the `db`; absent once this input has state of its own. */
+  readonly legacyCursor?: string | undefined;
   /** Forgets sources, with the next marks: gone, settled, and their directory could be read (rule 8). */
   remove(sources: readonly Source[]): void;
 }
@@ -162,6 +164,7 @@ export class StateStore {
       isPresent: (output) => this.outputs.has(output),
       recovered: (source) => this.recoveredOf(source),
       legacy: takenOver ? () => readFluentBitDatabase(file, this.log) : () => [],
+      legacyCursor: takenOver ? () => readFluentBitCursor(file, this.log) : () => undefined,
       lastWritten: takenOver ? lastWrite(file) : opened.lastWritten,
       save: () => this.writeTo(opened),
     });
