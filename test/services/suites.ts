@@ -1,5 +1,6 @@
 /** The suites against real servers, and what each needs installed: `npm run test:services [name…]`. */
 import { elasticsearch } from './servers/elasticsearch.ts';
+import { journald } from './servers/journald.ts';
 import { kafka } from './servers/kafka.ts';
 import { loki } from './servers/loki.ts';
 import { otelcol } from './servers/otelcol.ts';
@@ -23,6 +24,7 @@ export const SUITES: Readonly<Record<string, readonly Service[]>> = {
   syslog: [rsyslog, syslogNg],
   forward: [otelcol, fluentLoggers],
   'cloudwatch-logs': [moto],
+  journald: [journald],
   kafka: [kafka],
   'kafka-input': [kafka],
   'fan-out': [elasticsearch, versitygw, moto, loki],
