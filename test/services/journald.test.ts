@@ -159,9 +159,9 @@ test('bytes, large fields, and names that come several times', async ({ rig }) =
   await allWritten(rig, 4);
   const [first, second, third, fourth] = written(rig);
   expect(first?.['MESSAGE']).toBe(bytes.toString('base64'));
-  expect((second?.['MESSAGE'] as string).length).toBe(1_000_000);
+  expect(second?.['MESSAGE']).toHaveLength(1_000_000);
   expect(second).toMatchObject({ AFTER: 'it', _TRANSPORT: 'journal' });
-  expect((third?.['MESSAGE'] as string).length).toBe(900_000);
+  expect(third?.['MESSAGE']).toHaveLength(900_000);
   expect(new Set(fourth?.['TWICE'])).toEqual(new Set(['one', 'two\nlines', 'three']));
   const scrape = await agent.scrape();
   expect(scrape.sum('tailrace_input_long_lines_total', { action: 'cut' })).toBe(1);
