@@ -161,6 +161,15 @@ export class SystemdInput implements Input {
     if (positions.last === undefined) return;
     const [first] = await look(options, { count: 1, from: positions.last, signal });
     if (first === positions.last) return;
+    const [newest] = await look(options, { count: 1, signal });
+    if (isBefore(newest, positions.last)) {
+      context.log.error(
+        { cursor: positions.last, newest },
+        'The journal ends before the entry to read on behind: an older state of it was put back. It is read from its head',
+      );
+      positions.startOver();
+      return;
+    }
     context.log.warn(
       { cursor: positions.last },
       'The entry to read on behind is not in the journal any more; reading goes on with the oldest after it',
@@ -351,4 +360,11 @@ export class SystemdInput implements Input {
     await this.running;
     clearTimeout(timer);
   }
+}
+
+/** Whether an entry stands before another of the same stream. */
+function isBefore(cursor: string | undefined, other: string): boolean {
+  const place = cursor === undefined ? undefined : readCursor(cursor);
+  const reference = readCursor(other);
+  return place?.stream === reference?.stream && (place?.number ?? 0) < (reference?.number ?? 0);
 }

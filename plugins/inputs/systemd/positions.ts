@@ -160,6 +160,17 @@ export class JournalPositions {
     this.store?.add([]);
   }
 
+  /** Begins anew at the head: the journal is not the one that was read. Nothing that is remembered says anything of it. */
+  startOver(): void {
+    for (const tracked of this.sources.values()) this.retired.add(tracked);
+    this.sources.clear();
+    for (const tracked of this.retired) tracked.blocks = 0;
+    this.blocks.length = 0;
+    this.reached.clear();
+    this.begin(undefined);
+    this.tidy();
+  }
+
   /** The numbers of its stream go back with it: what was read is to be handed over before {@link step}. */
   goesBack({ stream, number }: Place): boolean {
     const reached = this.reached.get(stream);

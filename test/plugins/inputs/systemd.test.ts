@@ -363,6 +363,31 @@ describe('starting again', () => {
     await run2.end();
   });
 
+  it('reads a journal from its head of which an older state was put back', async () => {
+    const journal = standIn(numbered(1, 11));
+    const directory = workspace();
+    const first = new Collector();
+    const run1 = await run(journal, directory, acknowledging(first));
+    await first.reached(10);
+    await run1.end();
+    journal.replace(numbered(1, 5));
+    const second = new Collector();
+    const run2 = await run(journal, directory, acknowledging(second));
+    await second.reached(4);
+    expect(run2.context.log.lines.map(({ message }) => message)).toContainEqual(
+      expect.stringMatching(/older state of it was put back/),
+    );
+    journal.append(numbered(5, 7));
+    await second.reached(6);
+    await run2.end();
+    journal.append(numbered(7, 8));
+    const third = new Collector();
+    const run3 = await run(journal, directory, acknowledging(third));
+    await third.reached(1);
+    expect(sorted(third)).toEqual([7]);
+    await run3.end();
+  });
+
   it('by a reload goes on behind what is still under way', async () => {
     const journal = standIn(numbered(1, 11));
     const { state } = open(workspace());
