@@ -15,6 +15,7 @@ import { ExportError, ExportReader } from './export-reader.ts';
 import { follow, listen, look, version } from './journalctl.ts';
 import type { JournalPlace, JournalProcess } from './journalctl.ts';
 import { JournalPositions, readCursor } from './positions.ts';
+import type { Place } from './positions.ts';
 import { compileUnitTag } from './tags.ts';
 
 export interface SystemdOptions extends JournalPlace, EntryOptions {
@@ -33,7 +34,7 @@ interface Part {
   stream: string;
   tag: string;
   batch: Batch;
-  /** Position of its first entry, and the one behind its last. */
+  /** Number of its first entry, and the one behind its last. */
   start: number;
   stop: number;
 }
@@ -41,7 +42,7 @@ interface Part {
 /** Bytes that one block is made of, at most; memory that is held before there is a word about room. */
 const BLOCK_BYTES = 1 << 20;
 /** Positions in a batch are 32 bits wide. */
-const MAX_SPAN = 2 ** 31 - 16;
+const MAX_SPAN = 2 ** 31 - 2;
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 30_000;
 /** How long a child may give nothing before it is asked whether there is anything. */
@@ -260,34 +261,34 @@ export class SystemdInput implements Input {
     this.isFirst = false;
     if (isFirst && entry.cursor === positions.last) return;
     if (positions.goesBack(place)) this.flush();
-    const { position, missing } = positions.step(place);
+    const missing = positions.step(place);
     if (missing > 0 && !this.options.isFiltered && entry.micros >= positions.since) this.miss(missing);
     if (entry.metadata?.['truncated'] === true) this.countCut(entry);
-    this.put(entry, place.stream, position);
+    this.put(entry, place);
   }
 
-  private put(entry: Entry, stream: string, position: number): void {
+  private put(entry: Entry, { stream, number }: Place): void {
     const tag = this.tagOf(entry.unit);
     const key = `${stream} ${tag}`;
     let part = this.parts.get(key);
-    if (part !== undefined && position - part.start > MAX_SPAN) {
+    if (part !== undefined && number - part.start > MAX_SPAN) {
       this.flush();
       part = undefined;
     }
     if (part === undefined) {
-      part = { stream, tag, batch: new Batch(), start: position, stop: position };
-      part.batch.base = position;
+      part = { stream, tag, batch: new Batch(), start: number, stop: number };
+      part.batch.base = number;
       this.parts.set(key, part);
     }
     const { batch, start } = part;
     const seconds = Math.floor(entry.micros / 1e6);
     const nanos = (entry.micros - seconds * 1e6) * 1000;
-    batch.push(entry.record, undefined, seconds, nanos, position - start, position - start + 1);
+    batch.push(entry.record, undefined, seconds, nanos, number - start, number - start + 1);
     if (entry.metadata !== undefined) {
       batch.metadata ??= Array.from({ length: batch.length - 1 }, () => undefined);
     }
     batch.metadata?.push(entry.metadata);
-    part.stop = position + 1;
+    part.stop = number + 1;
     this.cursor = entry.cursor;
     if (++this.entries >= this.options.maxEntries) this.flush();
   }

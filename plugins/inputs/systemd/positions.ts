@@ -4,9 +4,8 @@
  * journald can be read on behind a cursor, and a cursor is all that journalctl takes: it has no offsets. Marks (DELIVERY.md, rule 6) need
  * positions that ascend and mean the same entry for ever. Both are had like this:
  *
- *   position   the sequence number of an entry, which journald gives out one by one and which the cursor says (`s=STREAM;i=NUMBER;…`):
- *              NUMBER × 8, plus one for each entry that has the same number as the one before it (journald crashed and had not got its
- *              counter back). Entries that were read again are known by it, whatever vacuum has taken between them.
+ *   position   the sequence number of an entry, which journald gives out one by one and which the cursor says (`s=STREAM;i=NUMBER;…`).
+ *              Entries that were read again are known by it, whatever vacuum has taken between them.
  *   source     a stream of numbers and a tag (a chunk has one tag, and must cover its range of a source alone). Each has its marks.
  *   resumption the cursor of the last entry before the first one that some output has not got, in the order of reading. It is a row of its
  *              own, the anchor, and goes into the same transaction as the marks: what is in the state always fits together.
@@ -18,8 +17,8 @@
  * SIGKILL at any instant: reading resumes at that cursor; each output gets again what it had not acknowledged, or whose mark was not
  * written yet, and nothing else. Ids (source and position) are the same then.
  *
- * Numbers of one stream that go back (libsystemd merges the files of several machines by clocks, where streams differ) begin new
- * sources for the stream, so that no mark says anything of them; a restart that finds two generations believes neither and sends twice.
+ * Numbers of one stream that go back or come twice (journald crashed and had not got its counter back; libsystemd merges streams by their
+ * clocks) begin new sources for the stream, so that no mark says anything of them; a restart that finds two generations believes neither and sends twice.
  *
  * Sources that have nothing under way are forgotten beyond a number: units come and go, and all that they had lies before the anchor.
  */
@@ -27,8 +26,6 @@ import { randomUUID } from 'node:crypto';
 import { Source } from '../../../src/plugin.ts';
 import type { SourceIdentity, SourceStore } from '../../../src/plugin.ts';
 
-/** Entries in a row that may share a number. */
-const PER_NUMBER = 8;
 /** Sources without anything under way that are remembered. */
 const MAX_IDLE = 64;
 /** Size of an anchor that says where to read on; before that, a first start was cut short. */
@@ -67,13 +64,6 @@ interface Block {
   parts: { tracked: Tracked; stop: number }[];
 }
 
-/** The next entry of a stream. */
-export interface Step {
-  position: number;
-  /** Entries of the stream between the one before and this one. */
-  missing: number;
-}
-
 export class JournalPositions {
   /** Of the last entry that was handed over; undefined when there was none. */
   last: string | undefined;
@@ -87,7 +77,8 @@ export class JournalPositions {
   /** Sources of streams whose numbers went back, until they are settled. */
   private readonly retired = new Set<Tracked>();
   private readonly blocks: Block[] = [];
-  private readonly reached = new Map<string, { number: number; twins: number }>();
+  /** Number of the last entry of each stream. */
+  private readonly reached = new Map<string, number>();
   /** The cursor to resume at, as far as blocks were settled. */
   private resume: string | undefined;
   private generation = 0;
@@ -153,7 +144,7 @@ export class JournalPositions {
     this.resume = cursor;
     this.last = cursor;
     const place = cursor === undefined ? undefined : readCursor(cursor);
-    if (place !== undefined) this.reached.set(place.stream, { number: place.number, twins: 0 });
+    if (place !== undefined) this.reached.set(place.stream, place.number);
     this.store?.describe(this.anchor, () => ({ tailHash: this.resumption() ?? '', size: BEGUN }));
     this.anchor.touch();
     // Adding nothing writes what there is.
@@ -171,33 +162,19 @@ export class JournalPositions {
     this.tidy();
   }
 
-  /** The numbers of its stream go back with it: what was read is to be handed over before {@link step}. */
+  /** The numbers of its stream do not go on with it: what was read is to be handed over before {@link step}. */
   goesBack({ stream, number }: Place): boolean {
-    const reached = this.reached.get(stream);
-    if (reached === undefined || number > reached.number) return false;
-    return number < reached.number || reached.twins + 1 >= PER_NUMBER;
+    return number <= (this.reached.get(stream) ?? -1);
   }
 
-  /** Takes the next entry of a stream: its position, and how many were skipped before it. */
-  step({ stream, number }: Place): Step {
+  /** Takes the next entry of a stream; returns how many are missing between the one before and this one. */
+  step(place: Place): number {
+    const { stream, number } = place;
     const reached = this.reached.get(stream);
-    if (reached === undefined) {
-      this.reached.set(stream, { number, twins: 0 });
-      return { position: number * PER_NUMBER, missing: 0 };
-    }
-    if (number > reached.number) {
-      const missing = number - reached.number - 1;
-      reached.number = number;
-      reached.twins = 0;
-      return { position: number * PER_NUMBER, missing };
-    }
-    if (this.goesBack({ stream, number })) {
-      this.retire(stream);
-      this.reached.set(stream, { number, twins: 0 });
-      return { position: number * PER_NUMBER, missing: 0 };
-    }
-    reached.twins++;
-    return { position: number * PER_NUMBER + reached.twins, missing: 0 };
+    const goesBack = this.goesBack(place);
+    if (goesBack) this.retire(stream);
+    this.reached.set(stream, number);
+    return reached === undefined || goesBack ? 0 : number - reached - 1;
   }
 
   private retire(stream: string): void {

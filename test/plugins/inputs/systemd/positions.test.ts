@@ -7,7 +7,6 @@ import { open, send, workspace } from '../../../state/harness.ts';
 import { cursorOf, STREAM } from './journal.ts';
 
 const OTHER = 'c'.repeat(32);
-const ONE = 8;
 
 /** Hands a block over: entries `from` to before `to` of a stream with one tag, to one output. Returns its source and what settles it. */
 function hand(
@@ -17,7 +16,7 @@ function hand(
   { tag = 'tag', stream = STREAM, output = 'fast' } = {},
 ): { source: Source; land: () => void } {
   for (let number = from; number < to; number++) positions.step({ stream, number });
-  const part = { stream, tag, start: from * ONE, stop: (to - 1) * ONE + 1 };
+  const part = { stream, tag, start: from, stop: to };
   const source = positions.sourcesOf([part])[0] as Source;
   positions.handOver(cursorOf(to - 1, stream), [part]);
   return { source, land: send(source, output, part.start, part.stop) };
@@ -55,7 +54,7 @@ describe('the cursor to resume at', () => {
     const { positions } = begin(workspace());
     positions.begin(undefined);
     const fast = hand(positions, 1, 3, { tag: 'a' });
-    const slow = send(fast.source, 'slow', ONE, 2 * ONE + 1);
+    const slow = send(fast.source, 'slow', 1, 3);
     const other = hand(positions, 1, 9, { tag: 'b', stream: OTHER });
     fast.land();
     other.land();
@@ -82,9 +81,9 @@ describe('the cursor to resume at', () => {
     // It is read again from there: the same source, and what was settled behind the mark is known.
     const again = hand(second, 3, 7);
     expect(again.source.id).toBe(blocks[0]?.source.id);
-    expect(again.source.wasSettled('fast', ONE * 2, ONE * 2 + 1)).toBe(true);
-    expect(again.source.wasSettled('fast', ONE * 3, ONE * 3 + 1)).toBe(false);
-    expect(again.source.wasSettled('fast', ONE * 5, ONE * 5 + 1)).toBe(true);
+    expect(again.source.wasSettled('fast', 2, 3)).toBe(true);
+    expect(again.source.wasSettled('fast', 3, 4)).toBe(false);
+    expect(again.source.wasSettled('fast', 5, 6)).toBe(true);
   });
 
   it('is where read_from_tail begins, before anything was read', () => {
@@ -95,7 +94,7 @@ describe('the cursor to resume at', () => {
     first.state.close();
     const second = begin(directory).positions;
     expect(second).toMatchObject({ fresh: false, last: cursorOf(40) });
-    expect(second.step({ stream: STREAM, number: 43 })).toEqual({ position: 43 * ONE, missing: 2 });
+    expect(second.step({ stream: STREAM, number: 43 })).toBe(2);
   });
 
   it('is still to be found out when the first start got no further', () => {
@@ -135,17 +134,19 @@ describe('the cursor to resume at', () => {
 describe('numbers', () => {
   it('count what is missing in a stream, and know streams apart', () => {
     const positions = new JournalPositions(undefined);
-    expect(positions.step({ stream: STREAM, number: 5 })).toEqual({ position: 40, missing: 0 });
-    expect(positions.step({ stream: OTHER, number: 1 })).toEqual({ position: 8, missing: 0 });
-    expect(positions.step({ stream: STREAM, number: 9 })).toEqual({ position: 72, missing: 3 });
+    expect(positions.step({ stream: STREAM, number: 5 })).toBe(0);
+    expect(positions.step({ stream: OTHER, number: 1 })).toBe(0);
+    expect(positions.step({ stream: STREAM, number: 9 })).toBe(3);
   });
 
-  it('that come twice have positions of their own', () => {
-    const positions = new JournalPositions(undefined);
-    const place = { stream: STREAM, number: 5 };
-    expect(positions.step(place).position).toBe(40);
-    expect(positions.goesBack(place)).toBe(false);
-    expect([positions.step(place).position, positions.step(place).position]).toEqual([41, 42]);
+  it('that come twice begin new sources, too', () => {
+    const { positions } = begin(workspace());
+    positions.begin(undefined);
+    const first = hand(positions, 5, 6);
+    expect(positions.goesBack({ stream: STREAM, number: 5 })).toBe(true);
+    const twin = hand(positions, 5, 6);
+    expect(twin.source.id).not.toBe(first.source.id);
+    expect(positions.goesBack({ stream: STREAM, number: 6 })).toBe(false);
   });
 
   it('that go back begin new sources; after a crash neither generation is believed', () => {
@@ -166,7 +167,7 @@ describe('numbers', () => {
     const second = begin(directory);
     expect(second.positions.last).toBe(cursorOf(101));
     const again = hand(second.positions, 102, 103);
-    expect(again.source.mayBeSettled('fast', 50 * ONE)).toBe(false);
+    expect(again.source.mayBeSettled('fast', 50)).toBe(false);
     open_.land();
   });
 
