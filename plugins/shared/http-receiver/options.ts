@@ -15,9 +15,6 @@ const receiverFields = {
     .describe(
       'Time for the records to become safe, on disk or delivered; then the answer is 503 with Retry-After. They stay where they are, so a client that sends them again sends them twice.',
     ),
-  token: secret().optional().describe('Requests need the header `Authorization: Bearer <token>`.'),
-  http_user: string().optional().describe('User of basic authentication; with a token either will do.'),
-  http_passwd: secret().optional().describe('Password of basic authentication.'),
   buffer_max_size: size()
     .default('4M')
     .alias('http_server.buffer_max_size')
@@ -37,17 +34,29 @@ const receiverFields = {
   'oauth2.*': prefix().describe('Not there yet: only `oauth2.validate: off`.'),
 };
 
-type ReceiverValues = OptionValues<ReturnType<typeof receiverOptions>>;
+const credentialFields = {
+  token: secret().optional().describe('Requests need the header `Authorization: Bearer <token>`.'),
+  http_user: string().optional().describe('User of basic authentication; with a token either will do.'),
+  http_passwd: secret().optional().describe('Password of basic authentication.'),
+};
+
+type BareFields = ReturnType<typeof listenerOptions> & typeof receiverFields;
+type ReceiverValues = OptionValues<BareFields> & Partial<OptionValues<typeof credentialFields>>;
 
 /** The options of a receiver with its default port. */
-export function receiverOptions(port: number): ReturnType<typeof listenerOptions> & typeof receiverFields {
+export function receiverOptions(port: number): BareFields & typeof credentialFields {
+  return { ...bareReceiverOptions(port), ...credentialFields };
+}
+
+/** The same without credentials, for a protocol that has its own. */
+export function bareReceiverOptions(port: number): BareFields {
   return { ...listenerOptions(port), ...receiverFields };
 }
 
-/** The problems of these options, for `check`. */
-export function checkReceiver(options: ReceiverValues): OptionProblem[] {
+/** The problems of these options, for `check`. `authenticated`: the plugin asks for credentials of its own. */
+export function checkReceiver(options: ReceiverValues, authenticated = false): OptionProblem[] {
   const { token, http_user: user, http_passwd: password } = options;
-  const problems = checkListener(options, token !== undefined || user !== undefined);
+  const problems = checkListener(options, authenticated || token !== undefined || user !== undefined);
   if (token?.reveal().trim() === '')
     problems.push({ key: 'token', message: 'is empty: write one, or remove the line' });
   if ((user === undefined) !== (password === undefined)) {

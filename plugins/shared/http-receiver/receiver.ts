@@ -6,7 +6,7 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { hasBasic, hasBearer, listenFailure, Receipt } from '../../../src/plugin.ts';
+import { credentialsOf, hasBasic, hasBearer, isOneOf, listenFailure, Receipt } from '../../../src/plugin.ts';
 import type { Emit, Input, InputContext, ListenerTls } from '../../../src/plugin.ts';
 import { admitBody, readBody, Room } from './body.ts';
 import { streamOf } from './either-http.ts';
@@ -234,14 +234,15 @@ export class HttpReceiver implements Input {
   }
 
   private checkCredentials({ request, response }: Exchange): void {
-    const { token, user } = this.settings;
-    if (token === undefined && user === undefined) return;
+    const { token, user, apiKey } = this.settings;
+    if (token === undefined && user === undefined && apiKey === undefined) return;
     const { authorization } = request.headers;
     if (token !== undefined && hasBearer(authorization, token.reveal())) return;
+    if (apiKey !== undefined && isOneOf(credentialsOf(authorization, 'ApiKey'), [apiKey])) return;
     if (user !== undefined && hasBasic(authorization, user.name, user.password.reveal())) return;
     response.setHeader(
       'www-authenticate',
-      token === undefined ? 'Basic realm="tailrace"' : 'Bearer realm="tailrace"',
+      `${token !== undefined ? 'Bearer' : user !== undefined ? 'Basic' : 'ApiKey'} realm="tailrace"`,
     );
     throw new Refusal(401, 'The header Authorization is missing or wrong.');
   }
