@@ -12,6 +12,7 @@ const PLUGINS: Readonly<Record<Kind, Readonly<Record<string, Loader>>>> = {
     http: () => import('./inputs/http.ts'),
     opentelemetry: () => import('./inputs/opentelemetry.ts'),
     forward: () => import('./inputs/forward.ts'),
+    splunk: () => import('./inputs/splunk.ts'),
     kafka: () => import('./inputs/kafka.ts'),
   },
   filter: {
@@ -56,7 +57,6 @@ const LATER: Readonly<Record<Kind, readonly LaterPlugin[]>> = {
     { name: 'syslog', port: 5140 },
     { name: 'tcp', port: 5170 },
     { name: 'udp', port: 5170, udp: true },
-    { name: 'splunk', port: 8088 },
     { name: 'elasticsearch', port: 9200 },
     { name: 'prometheus_remote_write', port: 8080 },
     { name: 'statsd', port: 8125, udp: true },

@@ -6,6 +6,7 @@ import type { Exchange } from '../../shared/http-receiver/exchange.ts';
 import { jsonRefusal } from '../../shared/http-receiver/protocol.ts';
 import type { Answer, Protocol, TakeBody } from '../../shared/http-receiver/protocol.ts';
 import { Refusal } from '../../shared/http-receiver/refusal.ts';
+import { forwardedFor } from '../../shared/http-receiver/sender.ts';
 import { decoderFor } from './formats.ts';
 import { tagFromPath } from './tag.ts';
 
@@ -64,12 +65,9 @@ export class HttpProtocol implements Protocol {
   }
 
   /** As in Fluent Bit: what a proxy says, the first of the chain; nothing without a proxy. */
-  private remoteAddress({ headers }: IncomingMessage): AddedKey[] {
+  private remoteAddress(request: IncomingMessage): AddedKey[] {
     const key = this.options.remoteAddressKey;
-    const forwarded = headers['x-forwarded-for'];
-    if (key === undefined || forwarded === undefined) return [];
-    const [first = ''] = [forwarded].flat().join().split(',');
-    const value = first.trim();
-    return value === '' ? [] : [addedKey(key, value)];
+    const address = key === undefined ? undefined : forwardedFor(request);
+    return key === undefined || address === undefined ? [] : [addedKey(key, address)];
   }
 }

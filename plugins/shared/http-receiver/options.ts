@@ -1,6 +1,6 @@
 /** The options that inputs which take requests by HTTP have in common, their check, and the settings made of them. */
-import { ignored, integer, prefix, secret, size, string, time } from '../../../src/plugin.ts';
-import type { OptionProblem, OptionValues } from '../../../src/plugin.ts';
+import { boolean, ignored, integer, prefix, secret, size, string, time } from '../../../src/plugin.ts';
+import type { Option, OptionProblem, OptionValues } from '../../../src/plugin.ts';
 import { checkListener, listenerOptions } from '../listener.ts';
 import type { ReceiverSettings } from './settings.ts';
 
@@ -51,6 +51,14 @@ export function receiverOptions(port: number): BareFields & typeof credentialFie
 /** The same without credentials, for a protocol that has its own. */
 export function bareReceiverOptions(port: number): BareFields {
   return { ...listenerOptions(port), ...receiverFields };
+}
+
+/** For protocols whose clients may speak HTTP/2. */
+export function http2Option(): Option<boolean> {
+  return boolean()
+    .default(true)
+    .alias('http_server.http2')
+    .describe('Speaks HTTP/2 too, on the same port; unencrypted with clients that begin so.');
 }
 
 /** The problems of these options, for `check`. `authenticated`: the plugin asks for credentials of its own. */
