@@ -5,8 +5,8 @@ import type { Value } from '../../../src/plugin.ts';
 const DECIMAL = /^([+-]?)(\d{1,20})(?:\.(\d*))?$/;
 /** `{"time":1700000000.123456789,` as senders write it, in front. */
 const IN_FRONT = /^\{\s*"time"\s*:\s*([-+\d.]+)\s*[,}]/;
-/** Digits of a fraction that a double may not hold for times of this century. */
-const LONG_FRACTION = 7;
+/** A time, somewhere, with more digits than a double holds for times of this century. */
+const LONG_FRACTION = /"time"\s*:\s*-?\d+\.\d{7}/;
 /** From so many digits on a time is in milliseconds, microseconds, nanoseconds: no seconds before the year 5138 have as many. */
 const MILLIS_DIGITS = 12;
 const NANO_DIGITS = 9;
@@ -20,11 +20,6 @@ export class EventClock {
     if (typeof time === 'string') return this.readText(time.trim());
     if (typeof time === 'bigint') return this.readText(String(time));
     if (typeof time !== 'number' || !Number.isFinite(time)) return false;
-    if (Number.isSafeInteger(time) && time >= 0 && time < 1e11) {
-      this.seconds = time;
-      this.nanos = 0;
-      return true;
-    }
     return this.readText(digitsOf(time, text)) || this.readText(String(time));
   }
 
@@ -45,15 +40,9 @@ export class EventClock {
   }
 }
 
-/** The digits of the time as they were written, where a double has fewer. */
+/** The digits of the time as they were written: a double may have fewer. */
 function digitsOf(time: number, text: string): string {
-  const shortest = String(time);
-  const fraction = shortest.length - shortest.indexOf('.') - 1;
-  if (!shortest.includes('.') || fraction < LONG_FRACTION) {
-    // A short fraction may also be what is left of a long one.
-    if (!/"time"\s*:\s*-?\d+\.\d{7}/.test(text)) return shortest;
-  }
   const inFront = IN_FRONT.exec(text)?.[1];
-  const written = Number(inFront) === time ? inFront : memberText(text, 'time');
-  return written ?? shortest;
+  if (inFront !== undefined && Number(inFront) === time) return inFront;
+  return (LONG_FRACTION.test(text) ? memberText(text, 'time') : undefined) ?? String(time);
 }
