@@ -72,7 +72,7 @@ describe('events', () => {
     expect(await told(port, body)).toEqual(SUCCESS);
     expect(collector.records).toEqual([
       {
-        time: 1_700_000_000.123_456_789,
+        time: 1_700_000_000.123_456_7,
         host: 'h',
         sourcetype: 's',
         index: 'i',
@@ -95,10 +95,10 @@ describe('events', () => {
       2]}}{"event":12345678901234567890}`;
     expect(await told(port, body, { path: `${EVENT}?host=other&source=web` })).toEqual(SUCCESS);
     expect(collector.records).toEqual([
-      { a: 1, n: 12_345_678_901_234_567_890 },
+      { a: 1, n: Number('12345678901234567890') },
       { log: 'text' },
       { x: [1, 2] },
-      { log: 12_345_678_901_234_567_890 },
+      { log: Number('12345678901234567890') },
     ]);
     expect(collector.events.map(({ metadata }) => metadata)).toEqual([
       { splunk: { host: 'h', source: 'web', fields: { k: 12_345_678_901_234_567_890n } } },
