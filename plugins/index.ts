@@ -13,6 +13,7 @@ const PLUGINS: Readonly<Record<Kind, Readonly<Record<string, Loader>>>> = {
     opentelemetry: () => import('./inputs/opentelemetry.ts'),
     forward: () => import('./inputs/forward.ts'),
     splunk: () => import('./inputs/splunk.ts'),
+    elasticsearch: () => import('./inputs/elasticsearch.ts'),
     kafka: () => import('./inputs/kafka.ts'),
   },
   filter: {
@@ -57,7 +58,6 @@ const LATER: Readonly<Record<Kind, readonly LaterPlugin[]>> = {
     { name: 'syslog', port: 5140 },
     { name: 'tcp', port: 5170 },
     { name: 'udp', port: 5170, udp: true },
-    { name: 'elasticsearch', port: 9200 },
     { name: 'prometheus_remote_write', port: 8080 },
     { name: 'statsd', port: 8125, udp: true },
     { name: 'mqtt', port: 1883 },
