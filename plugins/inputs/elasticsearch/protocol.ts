@@ -72,8 +72,10 @@ export class SearchProtocol implements Protocol {
     return forClient(request, { status: 200, body: '{}' });
   }
 
-  refusal(request: IncomingMessage, refusal: Refusal): Answer {
-    return forClient(request, errorAnswer(refusal));
+  refusal(request: IncomingMessage, refusal: Refusal): Answer | undefined {
+    return dropsWhatIsRefused(request) && mayBeTakenLater(refusal)
+      ? undefined
+      : forClient(request, errorAnswer(refusal));
   }
 
   private take(body: string, route: Route, request: IncomingMessage): Taken {
@@ -113,6 +115,19 @@ export class SearchProtocol implements Protocol {
       'Cannot read the time of some documents; their time is that of arrival',
     );
   }
+}
+
+/**
+ * rsyslog before 8.2606 looks at no status: a batch that is answered with anything but items is dropped. One that gets no answer it sends
+ * again. It is the shipper that does not say who it is.
+ */
+function dropsWhatIsRefused({ headers, url = '' }: IncomingMessage): boolean {
+  return headers['user-agent'] === undefined && /\/_bulk(?:\?|$)/.test(url);
+}
+
+/** With time, or with a configuration that is put right. */
+function mayBeTakenLater({ status }: Refusal): boolean {
+  return status === 401 || status === 408 || status === 429 || status >= 500;
 }
 
 /** The answer in the media type that the client asked for. */

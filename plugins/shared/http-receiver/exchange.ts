@@ -88,6 +88,10 @@ export class Exchange {
     // Whether its body comes nevertheless is not known; and a request that broke off has no end.
     if (this.expectsContinue || status === 408) this.isLast();
     const answer = this.options.protocol.refusal(request, refusal);
+    if (answer === undefined) {
+      abandon(request);
+      return;
+    }
     // A protocol may have its own status for it, or say it elsewhere.
     this.send(answer, answer.status < 400 ? status : answer.status);
     if (!request.complete) this.discardBody();

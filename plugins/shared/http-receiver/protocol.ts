@@ -41,8 +41,11 @@ export interface Protocol {
   accept(exchange: Exchange): TakeBody | undefined;
   /** The answer to a request whose records are safe. */
   success(request: IncomingMessage): Answer;
-  /** The answer to a request that is not taken; `Retry-After` is added to it where that makes sense. */
-  refusal(request: IncomingMessage, refusal: Refusal): Answer;
+  /**
+   * The answer to a request that is not taken; `Retry-After` is added to it where that makes sense. Undefined: none, the connection is
+   * cut, for clients that take any answer for a final one.
+   */
+  refusal(request: IncomingMessage, refusal: Refusal): Answer | undefined;
 }
 
 /** A refusal as JSON: `{"error":"…"}`. */

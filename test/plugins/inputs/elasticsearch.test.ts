@@ -16,7 +16,13 @@ const open = (options: OpenOptions = {}): Promise<Opened> =>
 const NDJSON = 'application/x-ndjson';
 
 const send = (port: number, body: string | Buffer, options: Post = {}): Promise<Answer> =>
-  post(port, { path: '/_bulk', type: NDJSON, body, ...options });
+  post(port, {
+    path: '/_bulk',
+    type: NDJSON,
+    body,
+    ...options,
+    headers: { 'user-agent': 'shipper', ...options.headers },
+  });
 
 interface Item {
   _index: string;
@@ -402,6 +408,17 @@ describe('limits', () => {
     expect((await refused(port, large)).slice(0, 2)).toEqual([429, 'es_rejected_execution_exception']);
     expect((await send(port, large)).headers['retry-after']).toBe('1');
     expect(reserved()).toBe(0);
+  });
+
+  it('cut connections of rsyslog when there is no room: it takes any answer for a final one', async () => {
+    const { port, reserved, context, answered } = await open({ room: 100 });
+    const options = { path: '/_bulk', type: NDJSON };
+    await expect(post(port, { ...options, body: large })).rejects.toThrow(/hang up|ECONNRESET/);
+    expect([reserved(), answered('aborted')]).toEqual([0, 1]);
+    expect(context.log.lines.some(({ message }) => message === 'A request was not taken')).toBe(true);
+    const small = '{"create":{}}\n{}\n';
+    expect((await post(port, { ...options, body: small })).status).toBe(200);
+    expect((await post(port, { ...options, body: '[]\n' })).status).toBe(400);
   });
 
   it('say 413 to bodies over the limit, before and after decompression, and to those of many tiny documents', async () => {
