@@ -9,6 +9,9 @@ import { versitygw } from './servers/versitygw.ts';
 import { rsyslog } from './servers/rsyslog.ts';
 import { syslogNg } from './servers/syslog-ng.ts';
 import { fluentLoggers } from './servers/fluent-logger.ts';
+import { dockerSplunk } from './servers/docker-splunk.ts';
+import { rsyslogElasticsearch } from './servers/rsyslog-elasticsearch.ts';
+import { syslogNgHttp } from './servers/syslog-ng-http.ts';
 import type { Service } from './support/service.ts';
 
 /** `test/services/NAME.test.ts` and its servers. */
@@ -25,5 +28,6 @@ export const SUITES: Readonly<Record<string, readonly Service[]>> = {
   'cloudwatch-logs': [moto],
   kafka: [kafka],
   'kafka-input': [kafka],
+  receivers: [dockerSplunk, rsyslogElasticsearch, syslogNgHttp],
   'fan-out': [elasticsearch, versitygw, moto, loki],
 };
