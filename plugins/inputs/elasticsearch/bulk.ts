@@ -89,7 +89,7 @@ export function takeDocument(
     try {
       return documents.take(source, action);
     } catch (error) {
-      if (error instanceof Refusal) return error.message;
+      if (error instanceof Refusal && error.status === 400) return error.message;
       throw error;
     }
   }

@@ -45,7 +45,8 @@ export function decodeEvents(body: string, decoding: Decoding): Decoded {
     try {
       takeEnvelope(text, event, clock, decoding);
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
+      // What is not about this event alone refuses the body.
+      if (!(error instanceof Refusal) || error.status !== 400) throw error;
       decoded.refused++;
       decoded.first ??=
         error instanceof HecRefusal ? error : new HecRefusal(INVALID_FORMAT, error.message, event);

@@ -84,7 +84,7 @@ export class RequestBatches {
     if (batch === undefined) {
       if (this.byTag.size === MAX_TAGS)
         throw new Refusal(
-          400,
+          413,
           `The records of the body have more than ${MAX_TAGS} tags: send less at a time.`,
         );
       batch = new Batch();

@@ -299,6 +299,13 @@ describe('bulk requests', () => {
   });
 });
 
+it('a request of too many tags is refused as a whole', async () => {
+  const { port, collector } = await open({ options: { tag_key: 'tag' } });
+  const body = Array.from({ length: 1001 }, (_, n) => `{"create":{}}\n{"tag":"t${n}","msg":"a"}\n`).join('');
+  expect((await refused(port, body))[0]).toBe(413);
+  expect(collector.events).toEqual([]);
+});
+
 describe('single documents', () => {
   it('are records as well', async () => {
     const { port, collector } = await open();

@@ -202,6 +202,13 @@ describe('bad events', () => {
   });
 });
 
+it('a body of too many tags is refused as a whole', async () => {
+  const { port, collector } = await open({ options: { tag_key: 'index' } });
+  const body = Array.from({ length: 1001 }, (_, n) => `{"event":1,"index":"i${n}"}`).join('');
+  expect((await send(port, body)).status).toBe(413);
+  expect(collector.events).toEqual([]);
+});
+
 describe('tokens', () => {
   const options = { splunk_token: 'one, two' };
 
