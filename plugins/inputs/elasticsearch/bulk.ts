@@ -4,12 +4,12 @@
  * A document that cannot be read is an error of its item, and all others are taken. An action that cannot be read is an error of the whole
  * request, as in Elasticsearch: which line is an action is not known from there on.
  */
-import { isRecord } from '../../../src/plugin.ts';
+import { isRecord, isTooDeep } from '../../../src/plugin.ts';
 import type { Value } from '../../../src/plugin.ts';
 import { Refusal } from '../../shared/http-receiver/refusal.ts';
 import type { Documents } from './documents.ts';
 import { SearchRefusal } from './errors.ts';
-import type { Items } from './items.ts';
+import type { Item, Items } from './items.ts';
 
 /** What the path of a request says of actions that do not say it themselves. */
 export interface Target {
@@ -17,10 +17,7 @@ export interface Target {
   type: string | undefined;
 }
 
-export interface Action {
-  operation: string;
-  index: string;
-  id: string | undefined;
+export interface Action extends Item {
   /** Its JSON on one line, with index and type of the path. */
   text: string;
 }
@@ -49,22 +46,25 @@ const NOT_DELETED = {
 export function decodeBulk(body: string, target: Target, documents: Documents, items: Items): void {
   const most = Math.max(FEW_ITEMS, body.length / LEAST_ITEM);
   let line = 0;
+  let last = '';
+  let action: Action | undefined;
   const next = linesOf(body);
   for (let text = next(); text !== undefined; text = next()) {
     line++;
     if (text.trim() === '') continue;
-    const action = readAction(text, line, target);
-    const { operation, index, id } = action;
+    // Most senders say the same of every document.
+    if (action === undefined || text !== last) action = readAction(text, line, target);
+    last = text;
     if (items.length > most)
       throw new Refusal(413, 'The request holds too many tiny documents: send fewer at a time.');
-    if (operation === 'delete') {
-      items.refuse(operation, index, id, NOT_DELETED);
+    if (action.operation === 'delete') {
+      items.refuse(action, NOT_DELETED);
       continue;
     }
     const document = next();
     line++;
-    if (operation === 'update') {
-      items.refuse(operation, index, id, NOT_UPDATED);
+    if (action.operation === 'update') {
+      items.refuse(action, NOT_UPDATED);
       continue;
     }
     takeDocument(document, action, documents, items);
@@ -76,22 +76,23 @@ export function decodeBulk(body: string, target: Target, documents: Documents, i
 /** Takes a document in, or says why not, as the answer to its item. */
 export function takeDocument(
   document: string | undefined,
-  { operation, index, id, text }: Action,
+  action: Action,
   documents: Documents,
   items: Items,
 ): void {
-  const problem = document === undefined ? 'There is no document behind the action.' : taking(document, text);
-  if (problem === undefined) items.taken(operation, index, id);
-  else
-    items.refuse(operation, index, id, { status: 400, type: 'document_parsing_exception', reason: problem });
+  const reason = take(document, action, documents);
+  if (reason === undefined) items.taken(action);
+  else items.refuse(action, { status: 400, type: 'document_parsing_exception', reason });
+}
 
-  function taking(source: string, action: string): string | undefined {
-    try {
-      return documents.take(source, action);
-    } catch (error) {
-      if (error instanceof Refusal && error.status === 400) return error.message;
-      throw error;
-    }
+/** Answers why it cannot be taken. */
+function take(document: string | undefined, action: Action, documents: Documents): string | undefined {
+  if (document === undefined) return 'There is no document behind the action.';
+  try {
+    return documents.take(document, action.text);
+  } catch (error) {
+    if (error instanceof Refusal && error.status === 400) return error.message;
+    throw error;
   }
 }
 
@@ -103,6 +104,7 @@ function readAction(text: string, line: number, { index: pathIndex, type: pathTy
       `Malformed action/metadata line [${line}]: ${what}. Nothing of the request was taken.`,
     );
   if (text.length > MAX_ACTION) throw malformed(`it has more than ${MAX_ACTION} characters`);
+  if (isTooDeep(text)) throw malformed('it nests too deep');
   let value: Value;
   try {
     value = JSON.parse(text) as Value;

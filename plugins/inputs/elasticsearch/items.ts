@@ -14,11 +14,11 @@ export interface ItemError {
   reason: string;
 }
 
-interface Item {
+/** What of an action is in its answer. */
+export interface Item {
   operation: string;
   index: string;
   id: string | undefined;
-  error: ItemError | undefined;
 }
 
 const WRITTEN =
@@ -27,8 +27,9 @@ const WRITTEN =
 export class Items {
   /** The first error. */
   firstError: ItemError | undefined;
-  refused = 0;
   private readonly items: Item[] = [];
+  /** By the number of their item. */
+  private readonly errors = new Map<number, ItemError>();
   /** Beginning of the ids that documents without one get. */
   private readonly prefix = randomBytes(9).toString('base64url');
 
@@ -36,14 +37,18 @@ export class Items {
     return this.items.length;
   }
 
-  taken(operation: string, index: string, id: string | undefined): void {
-    this.items.push({ operation, index, id, error: undefined });
+  get refused(): number {
+    return this.errors.size;
   }
 
-  refuse(operation: string, index: string, id: string | undefined, error: ItemError): void {
-    this.items.push({ operation, index, id, error });
+  taken(item: Item): void {
+    this.items.push(item);
+  }
+
+  refuse(item: Item, error: ItemError): void {
+    this.errors.set(this.items.length, error);
+    this.items.push(item);
     this.firstError ??= error;
-    this.refused++;
   }
 
   /** The answer to the whole request. `took`: milliseconds. */
@@ -58,8 +63,10 @@ export class Items {
     return item === undefined ? '{}' : `{${this.members(item, 0)}}`;
   }
 
-  private members({ index, id, error }: Item, number: number): string {
-    const where = `"_index":${JSON.stringify(index)},"_id":${JSON.stringify(id ?? (error === undefined ? `${this.prefix}-${number}` : null))}`;
+  private members({ index, id }: Item, number: number): string {
+    const error = this.errors.get(number);
+    const given = id ?? (error === undefined ? `${this.prefix}-${number}` : null);
+    const where = `"_index":${JSON.stringify(index)},"_id":${JSON.stringify(given)}`;
     if (error === undefined) return `${where},${WRITTEN}`;
     const { status, type, reason } = error;
     const notFound = status === 404 ? '"result":"not_found",' : '';

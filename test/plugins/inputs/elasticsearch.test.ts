@@ -266,6 +266,11 @@ describe('bulk requests', () => {
     ],
     ['[]\n{}\n', 'illegal_argument_exception', /line \[1\]: it is no JSON object/],
     ['{}\n{}\n', 'illegal_argument_exception', /it has no action/],
+    [
+      `{"create":{"a":${'['.repeat(70)}${']'.repeat(70)}}}\n{}\n`,
+      'illegal_argument_exception',
+      /it nests too deep/,
+    ],
     ['{"upsert":{}}\n{}\n', 'illegal_argument_exception', /create, index, update or delete/],
     ['{"create":1}\n{}\n', 'illegal_argument_exception', /is no JSON object/],
     [`{"create":{"_id":"${'x'.repeat(20_000)}"}}\n{}\n`, 'illegal_argument_exception', /more than 16384/],
