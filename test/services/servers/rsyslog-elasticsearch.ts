@@ -31,7 +31,8 @@ ruleset(name="ship") {
   action(type="omelasticsearch" server="127.0.0.1" serverport="PORT" template="document"
     searchIndex="logs" searchType="" bulkmode="on"
     action.resumeRetryCount="-1" action.resumeInterval="1"
-    queue.type="linkedList" queue.dequeueBatchSize="200" errorfile="DATA/refused.json")
+    queue.type="linkedList" queue.size="100000" queue.timeoutEnqueue="3600000" queue.dequeueBatchSize="200"
+    errorfile="DATA/refused.json")
 }
 input(type="imfile" file="FILE" tag="demo" ruleset="ship")
 `;
