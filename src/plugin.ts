@@ -421,7 +421,7 @@ export { SYSLOG_SEVERITIES } from './codec/syslog-severities.ts';
 export { formatTime } from './codec/time-format.ts';
 export { prettyLine } from './codec/pretty.ts';
 export { escapeBreaks, escapeForTerminal, escapeLine } from './codec/terminal.ts';
-export { hasBasic, hasBearer } from './net/credentials.ts';
+export { credentialsOf, hasBasic, hasBearer, isOneOf } from './net/credentials.ts';
 export { describeFailure } from './net/failure.ts';
 export { requireSuccess } from './net/http-outcome.ts';
 export { retryAfterMs } from './net/retry-after.ts';

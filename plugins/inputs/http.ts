@@ -4,24 +4,16 @@
  * Unlike Fluent Bit it answers when the records are safe, not when they are read, and refuses what it has no room for with 429: a
  * client that sends again what was not answered with a success loses nothing.
  */
-import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { boolean, compileAccessor, defineInput, ignored, integer, kv, string } from '../../src/plugin.ts';
 import type { OptionProblem } from '../../src/plugin.ts';
 import { accessorProblems } from '../shared/accessor-problems.ts';
 import { checkReceiver, receiverOptions, receiverSettings } from '../shared/http-receiver/options.ts';
 import { HttpReceiver } from '../shared/http-receiver/receiver.ts';
+import { successHeaderProblems } from '../shared/http-receiver/success-headers.ts';
 import { openListenerTls } from '../shared/listener.ts';
 import { HttpProtocol } from './http/protocol.ts';
 
 const SUCCESS_CODES: readonly number[] = [200, 201, 202, 204];
-/** They say how the answer is sent, which is not the configuration's to say. */
-const OWN_HEADERS: ReadonlySet<string> = new Set([
-  'connection',
-  'content-length',
-  'transfer-encoding',
-  'keep-alive',
-  'upgrade',
-]);
 
 export default defineInput({
   name: 'http',
@@ -68,11 +60,11 @@ export default defineInput({
     if (!SUCCESS_CODES.includes(options.successful_response_code)) {
       problems.push({ key: 'successful_response_code', message: `is none of ${SUCCESS_CODES.join(', ')}` });
     }
-    for (const [index, [name, value]] of options.success_header.entries()) {
-      const message = headerProblem(name, value);
-      if (message !== undefined) problems.push({ key: 'success_header', index, message });
-    }
-    return [...problems, ...accessorProblems('tag_key', options.tag_key)];
+    return [
+      ...problems,
+      ...successHeaderProblems(options.success_header),
+      ...accessorProblems('tag_key', options.tag_key),
+    ];
   },
   async create(options, context) {
     const { tag_key: tagKey } = options;
@@ -88,14 +80,3 @@ export default defineInput({
     return new HttpReceiver(receiverSettings(options), protocol, context, await openListenerTls(options));
   },
 });
-
-function headerProblem(name: string, value: string): string | undefined {
-  if (OWN_HEADERS.has(name.toLowerCase())) return `sets ${name}, which the server sets itself`;
-  try {
-    validateHeaderName(name);
-    validateHeaderValue(name, value);
-    return undefined;
-  } catch {
-    return `is no header: name or value of ${name} hold characters that HTTP does not allow`;
-  }
-}

@@ -3,9 +3,22 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 
 /** Whether the header says `Bearer TOKEN`. An empty token matches nothing. */
 export function hasBearer(header: string | undefined, token: string): boolean {
-  const given = /^Bearer +(.+)$/i.exec(header ?? '')?.[1];
-  if (given === undefined || token === '') return false;
-  return isSame(given.trim(), token);
+  return isOneOf(credentialsOf(header, 'Bearer'), [token]);
+}
+
+/** What stands behind a scheme (`Bearer`, `ApiKey`, in any case) in the header; undefined when it says another one. */
+export function credentialsOf(header: string | undefined, scheme: string): string | undefined {
+  const [given = '', ...rest] = (header ?? '').split(' ');
+  if (given.toLowerCase() !== scheme.toLowerCase()) return undefined;
+  return rest.join(' ').trim();
+}
+
+/** Whether a credential is one of those expected, all of which are looked at. An empty one is none. */
+export function isOneOf(given: string | undefined, expected: readonly string[]): boolean {
+  if (given === undefined || given === '') return false;
+  let found = false;
+  for (const each of expected) found = isSame(given, each) || found;
+  return found;
 }
 
 /** Whether the header says `Basic` with these credentials (RFC 7617). */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { hasBasic, hasBearer } from '../../src/net/credentials.ts';
+import { credentialsOf, hasBasic, hasBearer, isOneOf } from '../../src/net/credentials.ts';
 
 const basic = (text: string): string => `Basic ${Buffer.from(text).toString('base64')}`;
 
@@ -19,6 +19,25 @@ describe('hasBearer', () => {
       expect(hasBearer(header, 'secret')).toBe(false);
     }
     expect(hasBearer('Bearer ', '')).toBe(false);
+  });
+});
+
+describe('credentialsOf', () => {
+  it('is what stands behind the scheme', () => {
+    expect(credentialsOf('ApiKey  abc= ', 'apikey')).toBe('abc=');
+    expect(credentialsOf('splunk', 'Splunk')).toBe('');
+    for (const header of [undefined, '', 'ApiKeys abc', ' ApiKey abc'])
+      expect(credentialsOf(header, 'ApiKey')).toBeUndefined();
+  });
+});
+
+describe('isOneOf', () => {
+  it('takes each of them, and no empty one', () => {
+    expect(isOneOf('b', ['a', 'b'])).toBe(true);
+    expect(isOneOf('a', ['a', 'b'])).toBe(true);
+    expect(isOneOf('c', ['a', 'b'])).toBe(false);
+    expect(isOneOf('', [''])).toBe(false);
+    expect(isOneOf(undefined, ['a'])).toBe(false);
   });
 });
 

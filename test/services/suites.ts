@@ -10,6 +10,9 @@ import { versitygw } from './servers/versitygw.ts';
 import { rsyslog } from './servers/rsyslog.ts';
 import { syslogNg } from './servers/syslog-ng.ts';
 import { fluentLoggers } from './servers/fluent-logger.ts';
+import { dockerSplunk } from './servers/docker-splunk.ts';
+import { rsyslogElasticsearch } from './servers/rsyslog-elasticsearch.ts';
+import { syslogNgHttp } from './servers/syslog-ng-http.ts';
 import type { Service } from './support/service.ts';
 
 /** `test/services/NAME.test.ts` and its servers. */
@@ -27,5 +30,6 @@ export const SUITES: Readonly<Record<string, readonly Service[]>> = {
   journald: [journald],
   kafka: [kafka],
   'kafka-input': [kafka],
+  receivers: [dockerSplunk, rsyslogElasticsearch, syslogNgHttp],
   'fan-out': [elasticsearch, versitygw, moto, loki],
 };

@@ -1,7 +1,7 @@
 /** Cuts the text of a JSON list into the texts of its items, so that records keep the text that they came with. */
+import { closingQuote } from '../../shared/closing-quote.ts';
 
 const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
 
 /** Calls `take` with the text of each item, white space around it removed. `text` must be a valid list without such space around it. */
@@ -33,14 +33,4 @@ export function splitList(text: string, take: (item: string) => void): void {
   const rest = text.slice(start, last).trim();
   // Only an empty list ends in nothing: a comma before the bracket is no JSON.
   if (rest !== '') take(rest);
-}
-
-/** By `indexOf`: most of a log record is inside of strings. */
-function closingQuote(text: string, opening: number): number {
-  for (let at = text.indexOf('"', opening + 1); at !== -1; at = text.indexOf('"', at + 1)) {
-    let before = at - 1;
-    while (text.charCodeAt(before) === BACKSLASH) before--;
-    if ((at - before) % 2 === 1) return at;
-  }
-  return text.length;
 }

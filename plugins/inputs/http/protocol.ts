@@ -1,11 +1,12 @@
 /** Records by POST: what the http input says over the receiver. */
 import type { IncomingMessage } from 'node:http';
-import { RequestBatches } from '../../shared/http-receiver/batches.ts';
+import { addedKey, RequestBatches } from '../../shared/http-receiver/batches.ts';
 import type { AddedKey, TagKey } from '../../shared/http-receiver/batches.ts';
 import type { Exchange } from '../../shared/http-receiver/exchange.ts';
 import { jsonRefusal } from '../../shared/http-receiver/protocol.ts';
 import type { Answer, Protocol, TakeBody } from '../../shared/http-receiver/protocol.ts';
 import { Refusal } from '../../shared/http-receiver/refusal.ts';
+import { forwardedFor } from '../../shared/http-receiver/sender.ts';
 import { decoderFor } from './formats.ts';
 import { tagFromPath } from './tag.ts';
 
@@ -55,7 +56,7 @@ export class HttpProtocol implements Protocol {
     });
     return (body) => {
       decode(body, batches);
-      return batches.byTag;
+      return batches;
     };
   }
 
@@ -64,13 +65,9 @@ export class HttpProtocol implements Protocol {
   }
 
   /** As in Fluent Bit: what a proxy says, the first of the chain; nothing without a proxy. */
-  private remoteAddress({ headers }: IncomingMessage): AddedKey | undefined {
+  private remoteAddress(request: IncomingMessage): AddedKey[] {
     const key = this.options.remoteAddressKey;
-    const forwarded = headers['x-forwarded-for'];
-    if (key === undefined || forwarded === undefined) return undefined;
-    const [first = ''] = [forwarded].flat().join().split(',');
-    const value = first.trim();
-    if (value === '') return undefined;
-    return { key, value, member: `${JSON.stringify(key)}:${JSON.stringify(value)}` };
+    const address = key === undefined ? undefined : forwardedFor(request);
+    return key === undefined || address === undefined ? [] : [addedKey(key, address)];
   }
 }

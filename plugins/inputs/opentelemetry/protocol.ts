@@ -102,7 +102,7 @@ export class OtlpProtocol implements Protocol {
     const batches = new RequestBatches({
       tag: this.options.tag,
       tagKey: this.options.tagKey,
-      added: undefined,
+      added: [],
       now,
     });
     try {
@@ -111,7 +111,7 @@ export class OtlpProtocol implements Protocol {
       if (error instanceof OtlpError) throw new Refusal(400, `The request ${error.message}.`);
       throw error;
     }
-    return batches.byTag;
+    return batches;
   }
 }
 

@@ -21,11 +21,15 @@ export interface AddedKey {
   member: string;
 }
 
+export function addedKey(key: string, value: string): AddedKey {
+  return { key, value, member: `${JSON.stringify(key)}:${JSON.stringify(value)}` };
+}
+
 export class RequestBatches {
   readonly byTag = new Map<string, Batch>();
   private readonly tag: string;
   private readonly tagKey: TagKey | undefined;
-  private readonly added: AddedKey | undefined;
+  private readonly added: readonly AddedKey[];
   private readonly seconds: number;
   private readonly nanos: number;
   private last: Batch | undefined;
@@ -34,7 +38,7 @@ export class RequestBatches {
     /** Tag of records without one of their own. */
     tag: string;
     tagKey: TagKey | undefined;
-    added: AddedKey | undefined;
+    added: readonly AddedKey[];
     /** Unix milliseconds. */
     now: number;
   }) {
@@ -63,8 +67,7 @@ export class RequestBatches {
         ? (this.last ??= this.batchOf(this.tag))
         : this.batchFor(record ?? (parseExact(text ?? '{}') as LogRecord), this.tagKey);
     batch.push(record, text, seconds, nanos);
-    const { added } = this;
-    if (added !== undefined) batch.set(batch.length - 1, added.key, added.value, added.member);
+    for (const { key, value, member } of this.added) batch.set(batch.length - 1, key, value, member);
     if (metadata !== undefined) batch.metadata ??= Array.from({ length: batch.length - 1 }, () => undefined);
     batch.metadata?.push(metadata);
   }
@@ -81,7 +84,7 @@ export class RequestBatches {
     if (batch === undefined) {
       if (this.byTag.size === MAX_TAGS)
         throw new Refusal(
-          400,
+          413,
           `The records of the body have more than ${MAX_TAGS} tags: send less at a time.`,
         );
       batch = new Batch();

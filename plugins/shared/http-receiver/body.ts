@@ -13,6 +13,11 @@ import { Refusal } from './refusal.ts';
 /** What is set aside at a time for a body whose length is not known. Bytes. */
 const STEP = 64 * 1024;
 
+/** What expands to more than so many times its size is no log. */
+const MAX_RATIO = 1000;
+/** Below this much output the ratio says nothing. Bytes. */
+const RATIO_FROM = 256 * 1024;
+
 /** A window that RFC 8878 asks decoders to have; more is memory that a few bytes would allocate. Base-2 logarithm of bytes. */
 const ZSTD_WINDOW_LOG = 23;
 
@@ -114,6 +119,7 @@ function readPieces(
     };
     const count = (): void => {
       if (received > maxBytes || kept > maxBytes) throw tooLarge(maxBytes);
+      if (decompressor !== undefined) checkRatio(received, kept);
       room.ensure(decompressor === undefined ? kept : received + kept);
     };
     const guarded = (step: () => void): void => {
@@ -173,6 +179,7 @@ async function decompressBlock(
     if (byte < 0x80) break;
   }
   if (length > maxBytes) throw tooLarge(maxBytes);
+  checkRatio(bytes.length, length);
   room.ensure(bytes.length + length);
   try {
     return decompressSnappy(bytes, maxBytes);
@@ -187,6 +194,11 @@ function notCompressed(): Refusal {
     400,
     'The body cannot be decompressed: it is not what its Content-Encoding says, or not whole.',
   );
+}
+
+function checkRatio(compressed: number, decompressed: number): void {
+  if (decompressed > RATIO_FROM && decompressed > compressed * MAX_RATIO)
+    throw new Refusal(413, `The body expands to more than ${MAX_RATIO} times its size.`);
 }
 
 function tooLarge(maxBytes: number): Refusal {
@@ -218,6 +230,7 @@ export function decompress(
       kept += piece.length;
       try {
         if (kept > maxBytes) throw tooLarge(maxBytes);
+        checkRatio(bytes.length, kept);
         room.ensure(bytes.length + kept);
       } catch (error) {
         decompressor.destroy(error as Error);

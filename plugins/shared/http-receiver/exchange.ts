@@ -66,9 +66,10 @@ export class Exchange {
     if (this.state !== 'answered') this.timer = setTimeout(act, milliseconds);
   }
 
-  succeed(): void {
+  /** Answers with what `answer` says, else with the protocol's own success. */
+  succeed(answer?: () => Answer): void {
     if (this.state === 'answered') return;
-    this.send(this.options.protocol.success(this.request));
+    this.send(answer === undefined ? this.options.protocol.success(this.request) : answer());
   }
 
   refuse(refusal: Refusal): void {
@@ -86,7 +87,13 @@ export class Exchange {
     if (status === 429 || status === 503) response.setHeader('retry-after', RETRY_AFTER);
     // Whether its body comes nevertheless is not known; and a request that broke off has no end.
     if (this.expectsContinue || status === 408) this.isLast();
-    this.send(this.options.protocol.refusal(request, refusal), status);
+    const answer = this.options.protocol.refusal(request, refusal);
+    if (answer === undefined) {
+      abandon(request);
+      return;
+    }
+    // A protocol may have its own status for it, or say it elsewhere.
+    this.send(answer, answer.status < 400 ? status : answer.status);
     if (!request.complete) this.discardBody();
   }
 

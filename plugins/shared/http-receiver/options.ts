@@ -1,6 +1,6 @@
 /** The options that inputs which take requests by HTTP have in common, their check, and the settings made of them. */
-import { ignored, integer, prefix, secret, size, string, time } from '../../../src/plugin.ts';
-import type { OptionProblem, OptionValues } from '../../../src/plugin.ts';
+import { boolean, ignored, integer, prefix, secret, size, string, time } from '../../../src/plugin.ts';
+import type { Option, OptionProblem, OptionValues } from '../../../src/plugin.ts';
 import { checkListener, listenerOptions } from '../listener.ts';
 import type { ReceiverSettings } from './settings.ts';
 
@@ -15,9 +15,6 @@ const receiverFields = {
     .describe(
       'Time for the records to become safe, on disk or delivered; then the answer is 503 with Retry-After. They stay where they are, so a client that sends them again sends them twice.',
     ),
-  token: secret().optional().describe('Requests need the header `Authorization: Bearer <token>`.'),
-  http_user: string().optional().describe('User of basic authentication; with a token either will do.'),
-  http_passwd: secret().optional().describe('Password of basic authentication.'),
   buffer_max_size: size()
     .default('4M')
     .alias('http_server.buffer_max_size')
@@ -37,17 +34,37 @@ const receiverFields = {
   'oauth2.*': prefix().describe('Not there yet: only `oauth2.validate: off`.'),
 };
 
-type ReceiverValues = OptionValues<ReturnType<typeof receiverOptions>>;
+const credentialFields = {
+  token: secret().optional().describe('Requests need the header `Authorization: Bearer <token>`.'),
+  http_user: string().optional().describe('User of basic authentication; with a token either will do.'),
+  http_passwd: secret().optional().describe('Password of basic authentication.'),
+};
+
+type BareFields = ReturnType<typeof listenerOptions> & typeof receiverFields;
+type ReceiverValues = OptionValues<BareFields> & Partial<OptionValues<typeof credentialFields>>;
 
 /** The options of a receiver with its default port. */
-export function receiverOptions(port: number): ReturnType<typeof listenerOptions> & typeof receiverFields {
+export function receiverOptions(port: number): BareFields & typeof credentialFields {
+  return { ...bareReceiverOptions(port), ...credentialFields };
+}
+
+/** The same without credentials, for a protocol that has its own. */
+export function bareReceiverOptions(port: number): BareFields {
   return { ...listenerOptions(port), ...receiverFields };
 }
 
-/** The problems of these options, for `check`. */
-export function checkReceiver(options: ReceiverValues): OptionProblem[] {
+/** For protocols whose clients may speak HTTP/2. */
+export function http2Option(): Option<boolean> {
+  return boolean()
+    .default(true)
+    .alias('http_server.http2')
+    .describe('Speaks HTTP/2 too, on the same port; unencrypted with clients that begin so.');
+}
+
+/** The problems of these options, for `check`. `authenticated`: the plugin asks for credentials of its own. */
+export function checkReceiver(options: ReceiverValues, authenticated = false): OptionProblem[] {
   const { token, http_user: user, http_passwd: password } = options;
-  const problems = checkListener(options, token !== undefined || user !== undefined);
+  const problems = checkListener(options, authenticated || token !== undefined || user !== undefined);
   if (token?.reveal().trim() === '')
     problems.push({ key: 'token', message: 'is empty: write one, or remove the line' });
   if ((user === undefined) !== (password === undefined)) {

@@ -18,15 +18,18 @@ export interface Answer {
   trailers?: Readonly<Record<string, string>>;
 }
 
+/** What a body held. */
+export interface Taken {
+  readonly byTag: ReadonlyMap<string, Batch>;
+  /** The answer once these records are safe, where it depends on the body; else it is {@link Protocol.success}. Called once at most. */
+  readonly answer?: () => Answer;
+}
+
 /**
- * Takes a whole body in: batches by their tags. Throws {@link Refusal}; then nothing of the body is used. What it takes besides the body's
- * memory it asks the room for.
+ * Takes a whole body in. Throws {@link Refusal}; then nothing of the body is used. What it takes besides the body's memory it asks the
+ * room for.
  */
-export type TakeBody = (
-  body: Buffer,
-  room: Room,
-  limits: BodyLimits,
-) => ReadonlyMap<string, Batch> | Promise<ReadonlyMap<string, Batch>>;
+export type TakeBody = (body: Buffer, room: Room, limits: BodyLimits) => Taken | Promise<Taken>;
 
 export interface Protocol {
   /** Answers a request that needs no credentials, a health check; false when it is none. */
@@ -38,8 +41,11 @@ export interface Protocol {
   accept(exchange: Exchange): TakeBody | undefined;
   /** The answer to a request whose records are safe. */
   success(request: IncomingMessage): Answer;
-  /** The answer to a request that is not taken; `Retry-After` is added to it where that makes sense. */
-  refusal(request: IncomingMessage, refusal: Refusal): Answer;
+  /**
+   * The answer to a request that is not taken; `Retry-After` is added to it where that makes sense. Undefined: none, the connection is
+   * cut, for clients that take any answer for a final one.
+   */
+  refusal(request: IncomingMessage, refusal: Refusal): Answer | undefined;
 }
 
 /** A refusal as JSON: `{"error":"…"}`. */

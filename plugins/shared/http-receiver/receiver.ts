@@ -6,13 +6,13 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { hasBasic, hasBearer, listenFailure, Receipt } from '../../../src/plugin.ts';
-import type { Batch, Emit, Input, InputContext, ListenerTls } from '../../../src/plugin.ts';
+import { credentialsOf, hasBasic, hasBearer, isOneOf, listenFailure, Receipt } from '../../../src/plugin.ts';
+import type { Emit, Input, InputContext, ListenerTls } from '../../../src/plugin.ts';
 import { admitBody, readBody, Room } from './body.ts';
 import { streamOf } from './either-http.ts';
 import { Exchange } from './exchange.ts';
 import type { Http2Front } from './http2.ts';
-import type { Protocol } from './protocol.ts';
+import type { Protocol, Taken } from './protocol.ts';
 import { Refusal } from './refusal.ts';
 import { RequestMetrics } from './request-metrics.ts';
 import type { ReceiverSettings } from './settings.ts';
@@ -200,20 +200,20 @@ export class HttpReceiver implements Input {
     const body = await readBody(request, room, limits, exchange.answered);
     // A stop may have answered since the last byte.
     if (exchange.state !== 'reading') return;
-    const batches = await takeBody(body, room, limits);
+    const taken = await takeBody(body, room, limits);
     if (exchange.state !== 'reading') return;
-    this.deliver(exchange, batches);
+    this.deliver(exchange, taken);
   }
 
-  private deliver(exchange: Exchange, byTag: ReadonlyMap<string, Batch>): void {
+  private deliver(exchange: Exchange, { byTag, answer }: Taken): void {
     const emit = this.checkTaking();
     exchange.state = 'waiting';
     if (byTag.size === 0) {
-      exchange.succeed();
+      exchange.succeed(answer);
       return;
     }
     const receipt = new Receipt((safe) => {
-      if (safe) exchange.succeed();
+      if (safe) exchange.succeed(answer);
       else exchange.refuse(new Refusal(503, 'Some of the records were given up: send them again.'));
     });
     // Each batch releases one hold, and the receipt was made with one.
@@ -234,14 +234,15 @@ export class HttpReceiver implements Input {
   }
 
   private checkCredentials({ request, response }: Exchange): void {
-    const { token, user } = this.settings;
-    if (token === undefined && user === undefined) return;
+    const { token, user, apiKey } = this.settings;
+    if (token === undefined && user === undefined && apiKey === undefined) return;
     const { authorization } = request.headers;
     if (token !== undefined && hasBearer(authorization, token.reveal())) return;
+    if (apiKey !== undefined && isOneOf(credentialsOf(authorization, 'ApiKey'), [apiKey])) return;
     if (user !== undefined && hasBasic(authorization, user.name, user.password.reveal())) return;
     response.setHeader(
       'www-authenticate',
-      token === undefined ? 'Basic realm="tailrace"' : 'Bearer realm="tailrace"',
+      `${token !== undefined ? 'Bearer' : user !== undefined ? 'Basic' : 'ApiKey'} realm="tailrace"`,
     );
     throw new Refusal(401, 'The header Authorization is missing or wrong.');
   }

@@ -22,5 +22,7 @@ export interface ReceiverSettings {
   maxConnections: number;
   maxBodyBytes: number;
   token: Secret | undefined;
+  /** `ID:KEY` in Base64, as clients of Elasticsearch send it. */
+  apiKey?: string | undefined;
   user: { name: string; password: Secret } | undefined;
 }

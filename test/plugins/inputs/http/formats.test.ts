@@ -8,7 +8,7 @@ import { Refusal } from '../../../../plugins/shared/http-receiver/refusal.ts';
 const NOW = 1_700_000_000_250;
 
 function decode(type: string, body: string | Buffer): Batch {
-  const batches = new RequestBatches({ tag: 't', tagKey: undefined, added: undefined, now: NOW });
+  const batches = new RequestBatches({ tag: 't', tagKey: undefined, added: [], now: NOW });
   decoderFor(type)(Buffer.from(body), batches);
   return batches.byTag.get('t') ?? new Batch();
 }

@@ -29,7 +29,7 @@ const MAPPING = new Mapping({
 
 /** Takes a request in and sends it on. `recovered`: by way of the disk buffer, where equal maps are no more the same. */
 function through(request: string, recovered: boolean): string {
-  const batches = new RequestBatches({ tag: 'otlp', tagKey: undefined, added: undefined, now: 5 });
+  const batches = new RequestBatches({ tag: 'otlp', tagKey: undefined, added: [], now: 5 });
   const shape = { metadataKey: 'otlp', bodyKey: undefined };
   decodeJsonLogs(request, takeInto(batches, shape, request.length, 5));
   const groups = new Groups();
