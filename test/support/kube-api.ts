@@ -190,6 +190,8 @@ export class KubeStandIn {
       if (how === 'end') response.end();
       else response.destroy();
     }
+    this.watchers.clear();
+    this.tell();
   }
 
   /** A line to all watches as it is. */

@@ -137,6 +137,7 @@ export class ApiPodDirectory implements PodDirectory {
     await this.watching;
     await this.client.close();
     await this.kubelet?.close();
+    this.telemetry.pods(0, 0);
     this.telemetry.close();
   }
 
@@ -350,8 +351,7 @@ export class ApiPodDirectory implements PodDirectory {
   }
 
   private report(): void {
-    this.telemetry.pods.value = this.table.live;
-    this.telemetry.deletedPods.value = this.table.deletedCount;
+    this.telemetry.pods(this.table.live, this.table.deletedCount);
   }
 }
 

@@ -8,9 +8,9 @@ import type { PodDirectory } from '../../../../plugins/shared/kubernetes/pods.ts
 import type { Family } from '../../../../src/telemetry/metrics.ts';
 import { Metrics } from '../../../../src/telemetry/metrics.ts';
 import { tlsFile } from '../../../net/servers.ts';
+import { optionsOf } from '../../../contract/support.ts';
 import { recordingLog } from '../../../delivery/harness.ts';
 import { KubeStandIn } from '../../../support/kube-api.ts';
-import { defaultsOf } from '../../../support/options.ts';
 
 const SOON = 60_000;
 
@@ -37,7 +37,7 @@ describe('openPodDirectory', () => {
 
   const open = async (options: Record<string, unknown> = {}): Promise<PodDirectory> => {
     const directory = await openPodDirectory(
-      { ...defaultsOf(podDirectoryOptions), kube_url: server.url, ...options },
+      { ...optionsOf(podDirectoryOptions, {}), kube_url: server.url, ...options },
       { metrics, log, agentVersion: '1.2.3' },
     );
     cleanUps.push(() => directory.close());
