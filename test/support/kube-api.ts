@@ -194,6 +194,11 @@ export class KubeStandIn {
     this.tell();
   }
 
+  /** Breaks all connections; new ones are taken. */
+  breakConnections(): void {
+    this.server.closeAllConnections();
+  }
+
   /** A line to all watches as it is. */
   sendLine(line: string): void {
     for (const { response } of this.watchers) response.write(`${line}\n`);

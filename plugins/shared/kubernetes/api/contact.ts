@@ -27,6 +27,13 @@ export class Contact {
     this.retry = retryAt;
   }
 
+  /** Somebody waited in vain for a request that has no answer yet: until it has one, nobody waits any more. */
+  gaveUp(now: number): void {
+    this.failing = true;
+    this.retry = now;
+    this.patienceEnds = now;
+  }
+
   /** When it may be tried again, monotonic milliseconds. */
   get retryAt(): number {
     return this.failing ? this.retry : 0;

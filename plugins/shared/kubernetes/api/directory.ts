@@ -44,7 +44,9 @@ export class ApiPodDirectory implements PodDirectory {
   private readonly table = new PodTable();
   private readonly pool = new StringPool();
   private readonly contact = new Contact();
-  private readonly waiters = new Waiters();
+  private readonly waiters = new Waiters(() => {
+    if (this.asking.size > 0) this.contact.gaveUp(performance.now());
+  });
   private readonly backoff = new Backoff();
   private readonly doing: Doing;
   private readonly namespaces: Namespaces;
@@ -52,6 +54,7 @@ export class ApiPodDirectory implements PodDirectory {
   private readonly asking = new Map<string, Promise<void>>();
   /** Of the watch: its list is through. */
   private isListed = false;
+  private isWatchOpen = false;
   /** The rights for list and watch are missing: pods are asked for one by one until they are there. */
   private mayNotWatch = false;
   /** Until when no pod is asked for by name: the right is missing. Monotonic milliseconds. */
@@ -146,6 +149,11 @@ export class ApiPodDirectory implements PodDirectory {
     return !this.isWatched && this.kubelet === undefined && !this.table.hasContainer(query);
   }
 
+  /** Whether there is contact is seen by single requests; while the watch is broken, by that alone. */
+  private get mayAsk(): boolean {
+    return !this.isWatched || this.isWatchOpen;
+  }
+
   private get isWatched(): boolean {
     return this.settings.nodeName !== undefined && this.kubelet === undefined && !this.mayNotWatch;
   }
@@ -162,7 +170,7 @@ export class ApiPodDirectory implements PodDirectory {
 
   /** While there is no contact, one that is asked for is how it is tried again; the watch does so by itself. */
   private probe(query: PodQuery, now: number): void {
-    if (!this.isWatched && now >= this.contact.retryAt && this.asking.size === 0) void this.ask(query);
+    if (this.mayAsk && now >= this.contact.retryAt && this.asking.size === 0) void this.ask(query);
   }
 
   /** What is said of a pod when the time is over. */
@@ -204,7 +212,7 @@ export class ApiPodDirectory implements PodDirectory {
       if (this.kubelet === undefined) await this.getPod(query);
       else await this.listKubelet(this.kubelet);
       this.backoff.succeeded();
-      if (!this.isWatched) this.contact.succeeded();
+      if (this.mayAsk) this.contact.succeeded();
       this.telemetry.succeeded(this.doing);
     } catch (error) {
       if (!this.over.signal.aborted) this.askFailed(query, asFailure(error));
@@ -228,8 +236,8 @@ export class ApiPodDirectory implements PodDirectory {
       this.contact.failed(now + wait);
       this.waiters.shorten((left) => this.contact.patience(now, left) - now);
     }
-    // As long as somebody waits, it is tried again.
-    this.wantSoon(wait);
+    // As long as somebody waits, it is tried again: not before it may be, and timers leave fractions away.
+    this.wantSoon(Math.ceil(wait) + 1);
   }
 
   private wantSoon(ms: number): void {
@@ -314,6 +322,7 @@ export class ApiPodDirectory implements PodDirectory {
         },
         connected: () => {
           this.mayNotWatch = false;
+          this.isWatchOpen = true;
           this.isListed = true;
           this.waiters.forgetUnknown();
           // What came meanwhile is under way.
@@ -326,6 +335,7 @@ export class ApiPodDirectory implements PodDirectory {
 
   private watchFailed({ reason }: ApiFailure): void {
     const now = performance.now();
+    this.isWatchOpen = false;
     if (reason === 'forbidden') {
       // The server answers; only that it may not be watched. Whether pods may be asked for by name is another right.
       this.mayNotWatch = true;

@@ -27,6 +27,13 @@ export class Waiters {
   /** By name, and within by uid and container. */
   private readonly said = new Map<string, Map<string, Believed>>();
 
+  private readonly onLate: () => void;
+
+  /** `onLate`: somebody waited in vain. */
+  constructor(onLate: () => void) {
+    this.onLate = onLate;
+  }
+
   /** What was said of exactly this not long ago; `found`: what the table has is the newest. */
   believed(query: PodQuery, now: number): Believed['answer'] | undefined {
     const believed = this.said.get(nameKey(query))?.get(restOf(query));
@@ -118,6 +125,7 @@ export class Waiters {
   private late(waiter: Waiter): void {
     const answer = waiter.best();
     if (answer === 'unknown') this.believe(waiter.query, { answer, until: performance.now() + LATE_MS });
+    this.onLate();
     this.end(waiter, answer);
   }
 

@@ -291,6 +291,23 @@ describe('openPodDirectory', () => {
       expect(JSON.stringify(log.lines)).not.toContain('secret');
       expect(JSON.stringify(log.lines)).toContain('does not accept the token');
     });
+
+    it('does not wait again for a server that takes requests and says nothing', async () => {
+      const directory = await watching();
+      await server.until(() => server.watching === 1);
+      server.silent = true;
+      expect(await directory.awaitPod(name('a'), 50)).toBe('unknown');
+      expect(await directory.awaitPod(name('b'), SOON)).toBe('unknown');
+      server.putPod({ name: 'c' });
+      await vi.waitFor(() => expect(directory.pod(name('c'))).toMatchObject({ found: {} }), SOON);
+      server.silent = false;
+      server.putPod({ name: 'd', node: 'node-2' });
+      server.breakConnections();
+      await vi.waitFor(
+        async () => expect(await directory.awaitPod(name('d'), SOON)).toMatchObject({ found: {} }),
+        SOON,
+      );
+    });
   });
 
   describe('without the name of a node', () => {
@@ -338,6 +355,14 @@ describe('openPodDirectory', () => {
       server.silent = true;
       expect(await directory.awaitPod(name('slow'), 50)).toBe('unknown');
       expect(await directory.awaitPod(name('slow'), SOON)).toBe('unknown');
+      expect(await directory.awaitPod(name('further'), SOON)).toBe('unknown');
+      server.silent = false;
+      server.putPod({ name: 'further' });
+      server.breakConnections();
+      await vi.waitFor(
+        async () => expect(await directory.awaitPod(name('further'), SOON)).toMatchObject({ found: {} }),
+        SOON,
+      );
     });
   });
 
