@@ -4,7 +4,7 @@ import { Batch } from '../../../src/plugin.ts';
 import type { Emit, Input, InputContext, LogRecord } from '../../../src/plugin.ts';
 import { Backoff } from '../../shared/kubernetes/api/backoff.ts';
 import type { KubeClient } from '../../shared/kubernetes/api/client.ts';
-import { ApiFailure } from '../../shared/kubernetes/api/failure.ts';
+import { asFailure } from '../../shared/kubernetes/api/failure.ts';
 import { pagesOf } from '../../shared/kubernetes/api/list.ts';
 import type { ApiTelemetry } from '../../shared/kubernetes/api/telemetry.ts';
 import { watchOf } from '../../shared/kubernetes/api/watch.ts';
@@ -17,6 +17,8 @@ const BATCH_EVENTS = 500;
 const BATCH_SPAN = 2 ** 30;
 /** Events of a page, where the configuration says nothing. */
 const PAGE = 500;
+/** A watch that the server did not end in time is given up after this long. Milliseconds. */
+const IDLE_AFTER_MS = 30_000;
 const DOING = 'reading events';
 
 export interface EventsInputOptions {
@@ -85,10 +87,7 @@ export class EventsInput implements Input {
       } catch (error) {
         await this.handOver();
         if (signal.aborted) break;
-        const failure =
-          error instanceof ApiFailure
-            ? error
-            : new ApiFailure('bad_answer', error instanceof Error ? error.message : String(error));
+        const failure = asFailure(error);
         telemetry.failed(failure, DOING);
         if (failure.reason === 'gone' && this.why !== 'gone') {
           this.why = 'gone';
@@ -115,7 +114,8 @@ export class EventsInput implements Input {
         query: {},
         resourceVersion: String(Math.max(this.seen - 1, 0)),
         timeoutSeconds: watchSeconds === 0 ? undefined : watchSeconds,
-        idleTimeoutMs: watchSeconds * 1000,
+        // The server is to end it, not the silence.
+        idleTimeoutMs: watchSeconds === 0 ? 0 : watchSeconds * 1000 + IDLE_AFTER_MS,
         onOpen: () => this.succeeded(),
       },
       this.over.signal,

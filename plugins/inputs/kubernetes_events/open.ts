@@ -36,7 +36,7 @@ export async function openEvents(options: Values, context: InputContext): Promis
     {
       client,
       telemetry,
-      position: new Position(context.store, client.origin + path),
+      position: new Position(context.store, client.origin + path, log),
       path,
       limit: options.kube_request_limit,
       retentionMs: options.kube_retention_time * 1000,

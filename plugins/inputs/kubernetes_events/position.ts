@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { Source } from '../../../src/plugin.ts';
-import type { SourceStore } from '../../../src/plugin.ts';
+import type { Logger, SourceStore } from '../../../src/plugin.ts';
 
 /** Fluent Bit's table, by which its newest version comes. */
 const FLUENT_BIT = 'in_kubernetes_events';
@@ -13,10 +13,12 @@ export class Position {
   private readonly store: SourceStore | undefined;
   /** API server and collection. */
   private readonly place: string;
+  private readonly log: Logger;
   private current: Source;
 
-  constructor(store: SourceStore | undefined, place: string) {
+  constructor(store: SourceStore | undefined, place: string, log: Logger) {
     this.store = store;
+    this.log = log;
     this.place = place;
     this.current = this.known() ?? this.begin(this.legacy());
     this.current.inBytes = false;
@@ -46,8 +48,13 @@ export class Position {
   private known(): Source | undefined {
     const stored = this.store?.load() ?? [];
     const found = stored.find(({ identity }) => identity.path === this.place);
-    // Resource versions of another server say nothing here.
-    this.store?.remove(stored.filter((each) => each !== found).map(({ source }) => source));
+    const others = stored.filter((each) => each !== found);
+    this.store?.remove(others.map(({ source }) => source));
+    for (const { identity } of others)
+      this.log.info(
+        { remembered: identity.path, place: this.place },
+        'A position at another API server is forgotten: its resource versions say nothing here',
+      );
     return found?.source;
   }
 

@@ -9,8 +9,8 @@ import type { Answer, Namespace, Pod, PodDirectory, PodQuery } from '../pods.ts'
 import { Backoff } from './backoff.ts';
 import { objectPath } from './client.ts';
 import type { KubeClient } from './client.ts';
-import { Contact } from './contact.ts';
-import { ApiFailure } from './failure.ts';
+import { Contact, wholeMs } from './contact.ts';
+import { ApiFailure, asFailure } from './failure.ts';
 import { pagesOf } from './list.ts';
 import { Namespaces } from './namespaces.ts';
 import { namespaceOf, podOf } from './pod-of.ts';
@@ -78,6 +78,8 @@ export class ApiPodDirectory implements PodDirectory {
     this.namespaces = new Namespaces({
       ttlMs: settings.namespaceTtlMs,
       get: (name) => this.getNamespace(name),
+      telemetry,
+      signal: this.over.signal,
     });
     this.forgetTimer = setInterval(() => {
       this.table.forget(performance.now());
@@ -115,17 +117,11 @@ export class ApiPodDirectory implements PodDirectory {
   }
 
   namespace(name: string): Answer<Namespace> | undefined {
-    return this.namespaces.get(name) ?? (this.contact.isLost(performance.now()) ? 'unknown' : undefined);
+    return this.namespaces.get(name);
   }
 
-  async awaitNamespace(name: string, waitMs: number): Promise<Answer<Namespace>> {
-    const known = this.namespace(name);
-    if (known !== undefined) return known;
-    const now = performance.now();
-    const { promise, resolve } = Promise.withResolvers<Answer<Namespace>>();
-    const timer = setTimeout(() => resolve('unknown'), this.contact.patience(now, waitMs) - now);
-    void this.namespaces.ask(name).then(resolve);
-    return promise.finally(() => clearTimeout(timer));
+  awaitNamespace(name: string, waitMs: number): Promise<Answer<Namespace>> {
+    return this.namespaces.wait(name, waitMs);
   }
 
   retain(query: PodQuery): { release(): void } {
@@ -236,8 +232,8 @@ export class ApiPodDirectory implements PodDirectory {
       this.contact.failed(now + wait);
       this.waiters.shorten((left) => this.contact.patience(now, left) - now);
     }
-    // As long as somebody waits, it is tried again: not before it may be, and timers leave fractions away.
-    this.wantSoon(Math.ceil(wait) + 1);
+    // As long as somebody waits, it is tried again.
+    this.wantSoon(wholeMs(wait));
   }
 
   private wantSoon(ms: number): void {
@@ -266,16 +262,7 @@ export class ApiPodDirectory implements PodDirectory {
   }
 
   private async getNamespace(name: string): Promise<Namespace | undefined> {
-    this.telemetry.request('namespace');
-    const doing = 'asking for a namespace';
-    try {
-      const object = await this.getOrNothing(objectPath('namespaces', name));
-      this.telemetry.succeeded(doing);
-      return namespaceOf(object, this.pool);
-    } catch (error) {
-      if (!this.over.signal.aborted) this.telemetry.failed(asFailure(error), doing);
-      throw error;
-    }
+    return namespaceOf(await this.getOrNothing(objectPath('namespaces', name)), this.pool);
   }
 
   /** A list that was begun after the call, shared by all that ask meanwhile. */
@@ -363,11 +350,4 @@ export class ApiPodDirectory implements PodDirectory {
   private report(): void {
     this.telemetry.pods(this.table.live, this.table.deletedCount);
   }
-}
-
-function asFailure(error: unknown): ApiFailure {
-  if (error instanceof ApiFailure) return error;
-  return new ApiFailure('bad_answer', error instanceof Error ? error.message : String(error), {
-    cause: error,
-  });
 }

@@ -1,5 +1,6 @@
 /** Those that wait for a pod, and for a while what was said to them: that it is not there, or not to be had. */
 import type { Answer, Pod, PodQuery } from '../pods.ts';
+import { wholeMs } from './contact.ts';
 import { nameKey } from './pod-table.ts';
 
 /** Answers that are believed. */
@@ -55,7 +56,7 @@ export class Waiters {
       query,
       resolve,
       best,
-      timer: setTimeout(() => this.late(waiter), waitMs),
+      timer: setTimeout(() => this.late(waiter), wholeMs(waitMs)),
       ends: performance.now() + waitMs,
     };
     waiters.add(waiter);
@@ -113,7 +114,7 @@ export class Waiters {
         if (now + left >= waiter.ends) continue;
         clearTimeout(waiter.timer);
         waiter.ends = now + left;
-        waiter.timer = setTimeout(() => this.late(waiter), left);
+        waiter.timer = setTimeout(() => this.late(waiter), wholeMs(left));
       }
     }
   }

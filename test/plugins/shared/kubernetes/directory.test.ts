@@ -404,4 +404,26 @@ describe('openPodDirectory', () => {
     expect(directory.namespace('none')).toBe('absent');
     expect(server.count('get')).toBe(2);
   });
+
+  it('waits once for namespaces while nothing is said, whatever becomes of pods', async () => {
+    server.putNamespace('team');
+    const directory = await open();
+    server.silent = true;
+    expect(await directory.awaitNamespace('team', 50)).toBe('unknown');
+    expect(await directory.awaitNamespace('other', SOON)).toBe('unknown');
+    expect(directory.namespace('third')).toBe('unknown');
+    server.silent = false;
+    server.breakConnections();
+    await vi.waitFor(
+      async () =>
+        expect(await directory.awaitNamespace('team', SOON)).toMatchObject({ found: { name: 'team' } }),
+      SOON,
+    );
+    server.refuse.set('get', 403);
+    expect(await directory.awaitNamespace('hidden', SOON)).toBe('unknown');
+    expect(directory.namespace('hidden')).toBe('unknown');
+    server.refuse.clear();
+    server.putNamespace('seen');
+    expect(await directory.awaitNamespace('seen', SOON)).toMatchObject({ found: { name: 'seen' } });
+  });
 });
