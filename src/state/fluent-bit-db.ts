@@ -1,6 +1,7 @@
 /**
- * Reading a position database that Fluent Bit's tail or systemd input left (tables `in_tail_files`, `in_systemd_cursor`): once, to go on
- * where it stopped, and without touching it: a copy is opened, for SQLite writes beside a database even to read it.
+ * Reading a position database that Fluent Bit left: of its tail input (table `in_tail_files`), its systemd input (`in_systemd_cursor`) or
+ * its kubernetes_events input (`in_kubernetes_events`, the events that it has sent). Once, to go on where it stopped, and without
+ * touching it: a copy is opened, for SQLite writes beside a database even to read it.
  */
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -35,19 +36,28 @@ function hasTable(database: DatabaseSync, ...names: string[]): boolean {
 export function isFluentBitDatabase(file: string): boolean {
   if (!existsSync(file)) return false;
   try {
-    return withCopy(file, (database) => hasTable(database, 'in_tail_files', 'in_systemd_cursor'));
+    return withCopy(file, (database) =>
+      hasTable(database, 'in_tail_files', 'in_systemd_cursor', 'in_kubernetes_events'),
+    );
   } catch {
     // Not a database, or a damaged one: opening it for ourselves says so.
     return false;
   }
 }
 
-/** Where Fluent Bit stopped, by file. */
+const READ = {
+  in_tail_files: 'SELECT name, CAST(inode AS TEXT) AS inode, offset FROM in_tail_files',
+  // The newest resource version stands for the whole; what is behind it was not sent.
+  in_kubernetes_events:
+    "SELECT 'in_kubernetes_events' AS name, '' AS inode, max(resourceVersion) AS offset FROM in_kubernetes_events HAVING count(*) > 0",
+};
+
+/** Where Fluent Bit stopped, by file; of Kubernetes' events the newest resource version, under the name of its table. */
 export function readFluentBitDatabase(file: string, log: Logger): LegacyPosition[] {
   const rows = withCopy(file, (database) =>
-    hasTable(database, 'in_tail_files')
-      ? database.prepare('SELECT name, CAST(inode AS TEXT) AS inode, offset FROM in_tail_files').all()
-      : [],
+    Object.entries(READ).flatMap(([table, statement]) =>
+      hasTable(database, table) ? database.prepare(statement).all() : [],
+    ),
   );
   if (rows.length === 0) return [];
   log.info({ file, files: rows.length }, "Positions of Fluent Bit's database are taken over");

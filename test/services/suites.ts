@@ -7,6 +7,7 @@ import { otelcol } from './servers/otelcol.ts';
 import { opensearch } from './servers/opensearch.ts';
 import { moto } from './servers/moto.ts';
 import { versitygw } from './servers/versitygw.ts';
+import { kubernetes } from './servers/kubernetes.ts';
 import { rsyslog } from './servers/rsyslog.ts';
 import { syslogNg } from './servers/syslog-ng.ts';
 import { fluentLoggers } from './servers/fluent-logger.ts';
@@ -31,5 +32,7 @@ export const SUITES: Readonly<Record<string, readonly Service[]>> = {
   kafka: [kafka],
   'kafka-input': [kafka],
   receivers: [dockerSplunk, rsyslogElasticsearch, syslogNgHttp],
+  'kubernetes-api': [kubernetes],
+  'kubernetes-events': [kubernetes],
   'fan-out': [elasticsearch, versitygw, moto, loki],
 };
