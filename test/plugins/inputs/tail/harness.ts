@@ -123,6 +123,7 @@ export class Tail {
       agentVersion: '1.2.3',
       store: this.state?.forInput('tail', db === undefined ? {} : { file: db }),
       parser: () => parser as Parser,
+      findParser: () => parser,
       reserve: () => ({ release: () => {} }),
       secure: async (source) => {
         this.secured.push(source.id);
