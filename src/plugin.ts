@@ -435,7 +435,13 @@ export { listenFailure } from './net/listen-failure.ts';
 export type { ListenAttempt } from './net/listen-failure.ts';
 export type { ListenerTls, ListenerTlsOptions, ListenerTlsSettings } from './net/listener-tls.ts';
 export type { DatagramClient } from './net/datagram-client.ts';
-export type { HttpClient, HttpClientOptions, HttpRequest, HttpResponse } from './net/http-client.ts';
+export type {
+  HttpClient,
+  HttpClientOptions,
+  HttpRequest,
+  HttpResponse,
+  HttpStream,
+} from './net/http-client.ts';
 export type { StreamClient, StreamClientOptions } from './net/stream-client.ts';
 export type { StreamConnection } from './net/stream-connection.ts';
 export type { TlsMaterial, TlsSettings } from './net/tls.ts';
