@@ -56,7 +56,10 @@ export type Answer<T> = { found: T } | 'absent' | 'unknown';
 
 /** Pods of this node, or of all, and their namespaces. Never throws: what goes wrong is logged at a limited rate, counted, and tried again. */
 export interface PodDirectory {
-  /** What is known without asking; undefined when somebody would have to be asked. */
+  /**
+   * What is known without asking; undefined when somebody would have to be asked. A pod is the same object for as long as nothing of it
+   * changes, so what is made of it can be kept by it.
+   */
   pod(query: PodQuery): Answer<Pod> | undefined;
   /**
    * Resolves as soon as it is known, at the latest after `waitMs`. Many that wait share one request, and one time-out while the API
