@@ -97,10 +97,18 @@ export class LogMerger {
     if (!this.settings.keep) dropLog(batch, index);
     const { key } = this.settings;
     if (key === undefined) this.putBeside(batch, index);
-    else if (!isEmpty(event.record)) {
-      const { text, record } = event;
-      batch.set(index, key, record, text === undefined ? undefined : this.keyText + text);
+    else if (!isEmpty(event.record)) this.putUnder(batch, index, key);
+  }
+
+  private putUnder(batch: Batch, index: number, key: string): void {
+    const { record: fields, text } = this.event;
+    const record = batch.record(index);
+    if (text === undefined || Object.hasOwn(record, key)) {
+      batch.set(index, key, this.exactFields());
+      return;
     }
+    batch.replace(index, record, batch.json(index));
+    batch.set(index, key, fields, this.keyText + text);
   }
 
   private putBeside(batch: Batch, index: number): void {
@@ -117,8 +125,14 @@ export class LogMerger {
       }
     }
     const record = batch.edit(index);
-    const exact = text === undefined ? fields : (parseExact(text) as LogRecord);
+    const exact = this.exactFields();
     for (const key of Object.keys(exact)) setKey(record, key, exact[key] as Value);
+  }
+
+  /** The fields with all their digits, which only their text may have. */
+  private exactFields(): LogRecord {
+    const { record, text } = this.event;
+    return text === undefined ? record : (parseExact(text) as LogRecord);
   }
 }
 
