@@ -18,7 +18,9 @@ const POD: Pod = {
   hostIp: '192.0.2.1',
   labels: { z: '1', app: 'web' },
   annotations: { note: 'a "quote"' },
-  ownerReferences: [{ apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'web', uid: 'u-2', controller: true }],
+  ownerReferences: [
+    { apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'web', uid: 'u-2', controller: true },
+  ],
   containers: [
     { name: 'web', id: 'abc', image: 'nginx:1', imageId: 'docker-pullable://nginx@sha256:12' },
     { name: 'side', imageId: 'sha256:34' },
