@@ -8,15 +8,15 @@
 import { defineFilter } from '../../src/plugin.ts';
 import type { Filter, FilterContext } from '../../src/plugin.ts';
 import { checkPodDirectory, openPodDirectory } from '../shared/kubernetes/api/index.ts';
-import { LogMerger } from '../shared/kubernetes/merge-log.ts';
-import { AnnotationPolicy } from '../shared/kubernetes/policy.ts';
+import { openMerger } from '../shared/kubernetes/merge-log.ts';
+import type { LogMerger } from '../shared/kubernetes/merge-log.ts';
+import { openContainers } from '../shared/kubernetes/metadata-options.ts';
 import type { PodDirectory } from '../shared/kubernetes/pods.ts';
 import { WithoutMetadata } from '../shared/kubernetes/without-metadata.ts';
-import { Containers } from './kubernetes/containers.ts';
 import { DummyFilter } from './kubernetes/dummy.ts';
 import { JournalFilter } from './kubernetes/journal.ts';
 import { NameReader } from './kubernetes/names.ts';
-import { checkOptions, kubernetesOptions, wantsNamespaces } from './kubernetes/options.ts';
+import { checkOptions, kubernetesOptions } from './kubernetes/options.ts';
 import type { KubernetesOptions } from './kubernetes/options.ts';
 import { noDirectory, PreloadDirectory } from './kubernetes/preload.ts';
 import { TagFilter } from './kubernetes/tag-filter.ts';
@@ -36,22 +36,12 @@ export default defineFilter({
     k8s-logging.namespaces: team-a, team-b`,
   check: (options) => [...checkOptions(options), ...(asksApi(options) ? checkPodDirectory(options) : [])],
   async create(options, context) {
-    const merger = options.merge_log ? createMerger(options, context) : undefined;
+    const merger = openMerger(options, context);
     if (options.dummy_meta) return new DummyFilter(merger);
     const directory = await openDirectory(options, context);
     return createFilter(options, context, directory, merger);
   },
 });
-
-function createMerger(options: KubernetesOptions, context: FilterContext): LogMerger {
-  const settings = {
-    parser: options.merge_parser === undefined ? undefined : context.parser(options.merge_parser),
-    key: options.merge_log_key,
-    trim: options.merge_log_trim,
-    keep: options.keep_log,
-  };
-  return new LogMerger(settings, context);
-}
 
 function createFilter(
   options: KubernetesOptions,
@@ -64,28 +54,14 @@ function createFilter(
     parser: options.regex_parser === undefined ? undefined : context.parser(options.regex_parser),
     isJournal: options.use_journal,
   });
-  const containers = new Containers({
+  const containers = openContainers(options, context, {
     directory,
-    policy: new AnnotationPolicy(options, context, ['parser', 'exclude']),
     read: options.use_journal ? (text) => reader.from(text) : (tag) => reader.fromTag(tag),
-    pods: podParts(options),
-    namespaces: wantsNamespaces(options)
-      ? { labels: options.namespace_labels, annotations: options.namespace_annotations }
-      : undefined,
-    waitMs: options.kube_meta_wait * 1000,
+    namesOnly: options.use_tag_for_meta,
+    honoured: ['parser', 'exclude'],
   });
   const parts = { containers, directory, merger, without: new WithoutMetadata(context) };
   return options.use_journal ? new JournalFilter(parts) : new TagFilter({ ...parts, reader, context });
-}
-
-function podParts(options: KubernetesOptions): ConstructorParameters<typeof Containers>[0]['pods'] {
-  if (options.namespace_metadata_only) return undefined;
-  if (options.use_tag_for_meta) return 'names';
-  return {
-    labels: options.labels,
-    annotations: options.annotations,
-    ownerReferences: options.owner_references,
-  };
 }
 
 function asksApi(options: KubernetesOptions): boolean {

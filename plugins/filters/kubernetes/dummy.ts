@@ -2,7 +2,7 @@
 import type { Batch, Filter } from '../../../src/plugin.ts';
 import type { LogMerger } from '../../shared/kubernetes/merge-log.ts';
 import { sharedField } from '../../shared/kubernetes/metadata.ts';
-import { enrich } from './enrich.ts';
+import { enrich } from '../../shared/kubernetes/enrich.ts';
 
 const DAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];

@@ -1,7 +1,7 @@
 /** Entries of a journal (`use_journal`): each says by itself which container it is of. */
 import type { Batch, Filter } from '../../../src/plugin.ts';
-import type { Prepared } from './containers.ts';
-import { enrich, isExcluded } from './enrich.ts';
+import type { Prepared } from '../../shared/kubernetes/containers.ts';
+import { enrich, isExcluded } from '../../shared/kubernetes/enrich.ts';
 import type { FilterParts } from './tag-filter.ts';
 
 const FIELD = 'CONTAINER_NAME';

@@ -1,9 +1,6 @@
 /** Which container a tag, or the CONTAINER_NAME of a journal entry, speaks of. */
 import type { ParsedEvent, Parser } from '../../../src/plugin.ts';
-import type { ContainerNames } from '../../shared/kubernetes/metadata.ts';
-
-/** Any of them may be missing when an expression of the administrator's own does not capture it. */
-export type NamesFound = Partial<ContainerNames>;
+import type { NamesFound } from '../../shared/kubernetes/names.ts';
 
 /** Fluent Bit's expression for what follows `kube_tag_prefix`. */
 const TAG =
@@ -11,10 +8,6 @@ const TAG =
 /** Fluent Bit's for names that dockershim gave containers. */
 const JOURNAL =
   /^(?<name_prefix>[^_]+)_(?<container_name>[^._]+)(\.(?<container_hash>[^_]+))?_(?<pod_name>[^_]+)_(?<namespace_name>[^_]+)_[^_]+_[^_]+$/m;
-
-/** Names of pods and namespaces in the API (RFC 1123): whatever else a tag holds is never put into a request or a path. */
-const POD = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/;
-const NAMESPACE = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
 
 export class NameReader {
   private readonly prefix: string;
@@ -61,16 +54,6 @@ export class NameReader {
   hasPrefix(tag: string): boolean {
     return tag.startsWith(this.prefix);
   }
-}
-
-/** Whether both names could be in the API. */
-export function areNames(names: NamesFound): names is ContainerNames {
-  const { pod, namespace } = names;
-  return pod !== undefined && namespace !== undefined && POD.test(pod) && NAMESPACE.test(namespace);
-}
-
-export function isNamespaceName(name: string): boolean {
-  return NAMESPACE.test(name);
 }
 
 function captureWith(parser: Parser): (text: string) => Readonly<Record<string, unknown>> | undefined {

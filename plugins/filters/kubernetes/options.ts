@@ -1,7 +1,8 @@
 /** The options of the kubernetes filter: Fluent Bit's, and ours. */
-import { boolean, ignored, path, string, time } from '../../../src/plugin.ts';
+import { boolean, ignored, path, string } from '../../../src/plugin.ts';
 import type { OptionProblem, OptionValues } from '../../../src/plugin.ts';
 import { podDirectoryOptions } from '../../shared/kubernetes/api/index.ts';
+import { checkMetadata, metadataOptions, wantsNamespaces } from '../../shared/kubernetes/metadata-options.ts';
 import { mergeOptions } from '../../shared/kubernetes/merge-log.ts';
 import { policyOptions } from '../../shared/kubernetes/policy.ts';
 
@@ -28,23 +29,7 @@ export const kubernetesOptions = {
     .describe(
       'Directory with files NAMESPACE_POD.meta and NAMESPACE.namespace_meta, JSON as the API gives it; pods that have one are not asked for.',
     ),
-  kube_meta_wait: time()
-    .default('5s')
-    .describe(
-      'How long records wait for metadata; then they go on without it, flagged in their metadata and counted.',
-    ),
-  labels: boolean().default(true).describe('Adds the labels of the pod.'),
-  annotations: boolean().default(true).describe('Adds the annotations of the pod.'),
-  owner_references: boolean().default(false).describe('Adds the owner references of the pod.'),
-  namespace_labels: boolean()
-    .default(false)
-    .describe('Adds the labels of the namespace, under `kubernetes_namespace`.'),
-  namespace_annotations: boolean()
-    .default(false)
-    .describe('Adds the annotations of the namespace, under `kubernetes_namespace`.'),
-  namespace_metadata_only: boolean()
-    .default(false)
-    .describe('Adds nothing about the pod, and does not ask for it.'),
+  ...metadataOptions,
   use_journal: boolean()
     .default(false)
     .describe(
@@ -77,27 +62,11 @@ export const kubernetesOptions = {
 export type KubernetesOptions = OptionValues<typeof kubernetesOptions>;
 
 export function checkOptions(options: KubernetesOptions): OptionProblem[] {
-  const problems: OptionProblem[] = [];
+  const problems = checkMetadata(options);
   if (options.aws_use_pod_association) {
     problems.push({
       key: 'aws_use_pod_association',
       message: 'asks for the association of pods with AWS services, which is not there: remove it',
-    });
-  }
-  if (!options.merge_log) {
-    const idle = (key: string): void => {
-      problems.push({ key, level: 'warning', message: 'has no effect without merge_log: on' });
-    };
-    if (options['k8s-logging.parser']) idle('k8s-logging.parser');
-    if (options.merge_parser !== undefined) idle('merge_parser');
-    if (options.merge_log_key !== undefined) idle('merge_log_key');
-    if (!options.keep_log) idle('keep_log');
-  }
-  if (options.namespace_metadata_only && !wantsNamespaces(options)) {
-    problems.push({
-      key: 'namespace_metadata_only',
-      level: 'warning',
-      message: 'leaves nothing to add: switch on namespace_labels or namespace_annotations',
     });
   }
   if (
@@ -112,8 +81,4 @@ export function checkOptions(options: KubernetesOptions): OptionProblem[] {
     });
   }
   return problems;
-}
-
-export function wantsNamespaces(options: KubernetesOptions): boolean {
-  return options.namespace_labels || options.namespace_annotations;
 }

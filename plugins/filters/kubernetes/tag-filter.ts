@@ -4,8 +4,8 @@ import type { LogMerger } from '../../shared/kubernetes/merge-log.ts';
 import type { PodDirectory } from '../../shared/kubernetes/pods.ts';
 import type { WithoutMetadata } from '../../shared/kubernetes/without-metadata.ts';
 import { Rarely } from '../../shared/rarely.ts';
-import type { Containers, Prepared } from './containers.ts';
-import { enrich, exclude } from './enrich.ts';
+import type { Containers, Prepared } from '../../shared/kubernetes/containers.ts';
+import { enrich, exclude } from '../../shared/kubernetes/enrich.ts';
 import type { NameReader } from './names.ts';
 
 export interface FilterParts {

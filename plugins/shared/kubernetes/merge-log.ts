@@ -7,7 +7,15 @@
  * Where nothing has to be changed the JSON text of the line is spliced into that of the record.
  */
 import { boolean, isRecord, isTooDeep, parseExact, setKey, string } from '../../../src/plugin.ts';
-import type { Batch, LogRecord, ParsedEvent, Parser, PluginContext, Value } from '../../../src/plugin.ts';
+import type {
+  Batch,
+  LogRecord,
+  OptionValues,
+  ParsedEvent,
+  Parser,
+  PluginContext,
+  Value,
+} from '../../../src/plugin.ts';
 import { escapeControls } from './lenient-json.ts';
 
 export const mergeOptions = {
@@ -25,6 +33,21 @@ export const mergeOptions = {
     ),
   keep_log: boolean().default(true).describe('Keeps the line under `log` after it was merged.'),
 };
+
+/** The merger that the options want; undefined where nothing is merged. */
+export function openMerger(
+  options: OptionValues<typeof mergeOptions>,
+  context: PluginContext,
+): LogMerger | undefined {
+  if (!options.merge_log) return undefined;
+  const settings = {
+    parser: options.merge_parser === undefined ? undefined : context.parser(options.merge_parser),
+    key: options.merge_log_key,
+    trim: options.merge_log_trim,
+    keep: options.keep_log,
+  };
+  return new LogMerger(settings, context);
+}
 
 export interface MergeSettings {
   parser: Parser | undefined;

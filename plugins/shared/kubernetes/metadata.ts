@@ -12,6 +12,8 @@ import type { Namespace, Pod, PodContainer } from './pods.ts';
 export interface ContainerNames {
   pod: string;
   namespace: string;
+  /** Of the pod, where the path says it. */
+  uid?: string | undefined;
   container?: string | undefined;
   /** Without scheme. */
   containerId?: string | undefined;

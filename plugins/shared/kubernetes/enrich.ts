@@ -1,9 +1,9 @@
 /** What is done to records once it is known what their container is: leaving out, merging, adding. */
 import type { Batch } from '../../../src/plugin.ts';
-import type { LogMerger } from '../../shared/kubernetes/merge-log.ts';
-import { addShared } from '../../shared/kubernetes/metadata.ts';
-import type { SharedField } from '../../shared/kubernetes/metadata.ts';
-import type { ContainerPolicy, StreamPolicy } from '../../shared/kubernetes/policy.ts';
+import type { LogMerger } from './merge-log.ts';
+import { addShared } from './metadata.ts';
+import type { SharedField } from './metadata.ts';
+import type { ContainerPolicy, StreamPolicy } from './policy.ts';
 
 /** Without a policy. */
 const NOTHING: StreamPolicy = {};

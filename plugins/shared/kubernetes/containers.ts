@@ -3,11 +3,11 @@
  * Containers are kept by the text that names them, and for a while after their last record: so long their pods stay known,
  * also when they were deleted.
  */
-import { namesField, namespaceField, podField } from '../../shared/kubernetes/metadata.ts';
-import type { ContainerNames, MetadataParts, SharedField } from '../../shared/kubernetes/metadata.ts';
-import type { Answer, Namespace, Pod, PodDirectory } from '../../shared/kubernetes/pods.ts';
-import type { AnnotationPolicy, ContainerPolicy } from '../../shared/kubernetes/policy.ts';
-import type { Missing } from '../../shared/kubernetes/without-metadata.ts';
+import { namesField, namespaceField, podField } from './metadata.ts';
+import type { ContainerNames, MetadataParts, SharedField } from './metadata.ts';
+import type { Answer, Namespace, Pod, PodDirectory, PodQuery } from './pods.ts';
+import type { AnnotationPolicy, ContainerPolicy } from './policy.ts';
+import type { Missing } from './without-metadata.ts';
 import { areNames, isNamespaceName } from './names.ts';
 import type { NamesFound } from './names.ts';
 
@@ -169,10 +169,12 @@ export class Containers {
   }
 }
 
-function query({ namespace, pod, containerId }: ContainerNames): {
-  namespace: string;
-  name: string;
-  containerId?: string;
-} {
-  return { namespace, name: pod, ...(containerId === undefined ? {} : { containerId }) };
+/** What the directory is asked for. */
+export function query({ namespace, pod, uid, containerId }: ContainerNames): PodQuery {
+  return {
+    namespace,
+    name: pod,
+    ...(uid === undefined ? {} : { uid }),
+    ...(containerId === undefined ? {} : { containerId }),
+  };
 }
