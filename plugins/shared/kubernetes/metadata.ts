@@ -42,7 +42,7 @@ export function sharedField(key: string, value: LogRecord): SharedField {
 /** Gives one record of a batch the field; one of that name gives way. */
 export function addShared(batch: Batch, index: number, { key, value, member }: SharedField): void {
   // A record without text would be written as a whole when the batch is encoded, the shared part each time anew.
-  batch.replace(index, batch.record(index), batch.json(index));
+  batch.write(index);
   batch.set(index, key, value, member);
 }
 
