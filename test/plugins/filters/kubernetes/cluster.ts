@@ -30,9 +30,9 @@ export interface RunningFilter {
   filter: Filter;
   context: TestFilterContext;
   /** Sends records through; what comes out. */
-  run(tag: string, records: readonly (LogRecord | string)[]): Promise<Batch>;
+  run: (tag: string, records: readonly (LogRecord | string)[]) => Promise<Batch>;
   /** Sum of a metric's series of this filter. */
-  metric(name: string, labels?: Record<string, string>): number;
+  metric: (name: string, labels?: Record<string, string>) => number;
 }
 
 /** A filter with these options, closed with the test. */

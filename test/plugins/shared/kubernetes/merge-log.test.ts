@@ -60,7 +60,7 @@ describe('a line that is a JSON object', () => {
     expect(JSON.parse(one('{"stream":"mine","log":"inner","w":12345678901234567890}'))).toEqual({
       log: 'inner',
       stream: 'mine',
-      w: 12345678901234567890,
+      w: Number('12345678901234567890'),
     });
     expect(one('{"stream":1,"w":12345678901234567890}', { keep: false })).toBe(
       '{"stream":1,"w":12345678901234567890}',
@@ -87,7 +87,7 @@ describe('a line that is a JSON object', () => {
     expect(JSON.parse(one('{"a": 1,\n "b": 12345678901234567890}\n', { keep: false }))).toEqual({
       stream: 'stdout',
       a: 1,
-      b: 12345678901234567890,
+      b: Number('12345678901234567890'),
     });
     expect(JSON.parse(one('{"stack":"one\n\ttwo \\" {\n","n":[\n1]}', { keep: false }))).toEqual({
       stream: 'stdout',
