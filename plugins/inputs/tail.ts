@@ -7,7 +7,6 @@ import {
   ignored,
   integer,
   path,
-  prefix,
   size,
   string,
   time,
@@ -18,17 +17,8 @@ import { openFilesLimit } from '../shared/tail/descriptors.ts';
 import { GENERIC_ENCODINGS, loadEncoding, UNICODE_ENCODINGS } from '../shared/tail/encoding.ts';
 import { compileExclusion, compilePattern, joinBraces } from '../shared/tail/glob.ts';
 import { compileTag } from '../shared/tail/tags.ts';
+import { checkJoin, formatOf, JOIN_PARSER_OPTIONS, joinOptions } from '../shared/tail/join-options.ts';
 import { TailInput } from '../shared/tail/tail.ts';
-
-const MULTILINE = [
-  'multiline',
-  'multiline_flush',
-  'parser_firstline',
-  'docker_mode',
-  'docker_mode_flush',
-  'docker_mode_parser',
-  'multiline.parser',
-] as const;
 
 /** Our limit where none is written: a longer line is cut, not the file dropped. */
 const DEFAULT_MAX_LINE = 1_000_000;
@@ -126,23 +116,13 @@ export default defineInput({
     event_batch_size: ignored('files are read in turn, a bounded part each'),
     file_cache_advise: ignored('the page cache is left to the system'),
     'windows.path_encoding': ignored('Windows is not supported'),
-    'parser_*': prefix().describe('Further expressions of joined lines (`multiline`): not there yet.'),
-    ...Object.fromEntries(MULTILINE.map((name) => [name, string().optional()])),
+    ...joinOptions,
   },
-  parserOptions: ['parser'],
+  parserOptions: ['parser', ...JOIN_PARSER_OPTIONS],
   check(options) {
     const problems: OptionProblem[] = [];
     if (options.path.length === 0) problems.push({ key: 'path', message: 'names no file' });
-    const joins = MULTILINE.filter((key) => {
-      const value = (options as Record<string, unknown>)[key];
-      return typeof value === 'string' && !/^(off|false|no)$/i.test(value);
-    });
-    for (const key of [...joins, ...(options['parser_*'].length > 0 ? ['parser_*'] : [])]) {
-      problems.push({
-        key,
-        message: `Tailrace does not join lines yet (${key}); remove it, or wait for the release that brings multiline parsers`,
-      });
-    }
+    problems.push(...checkJoin(options));
     if (options.tag_regex !== undefined) {
       try {
         translateRegex(options.tag_regex);
@@ -156,6 +136,7 @@ export default defineInput({
   async create(options, context) {
     const { cwd } = context;
     const tagRegex = options.tag_regex === undefined ? undefined : translateRegex(options.tag_regex);
+    const format = formatOf(options, context);
     return new TailInput(
       {
         patterns: joinBraces(options.path).map((text) => compilePattern(text, cwd)),
@@ -168,7 +149,8 @@ export default defineInput({
         rescanMs: options.refresh_interval * 1000,
         inotify: options.inotify_watcher,
         key: options.key,
-        parser: options.parser === undefined ? undefined : context.parser(options.parser),
+        formatOf: () => format,
+        maxRecord: options.multiline_buffer_limit,
         pathKey: options.path_key,
         offsetKey: options.offset_key,
         skipEmptyLines: options.skip_empty_lines,

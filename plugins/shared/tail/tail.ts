@@ -8,6 +8,7 @@ import { Follower } from './follower.ts';
 import type { FollowOptions } from './follow-options.ts';
 import { observe } from '../gauges.ts';
 import { GzipError } from './gzip.ts';
+import { FileJoin, joinOf } from './join/held.ts';
 import { LineReader } from './line-reader.ts';
 import type { LineEvents, LineOptions } from './line-reader.ts';
 import { Rescue } from './rescue.ts';
@@ -126,7 +127,15 @@ export class TailInput implements Input {
       )
       .labels({ name });
     const seldom = new Rarely();
+    const partial = metrics.counter(
+      'tailrace_input_partial_records_total',
+      'Records that went on without their rest, by reason.',
+    );
     return {
+      keep: (bytes) => this.context.keep(bytes),
+      onReleased: (reason) => {
+        partial.labels({ name, reason }).value++;
+      },
       onLongLine: (file, action) => {
         long.labels({ name, action }).value++;
         if (action === 'skip') this.context.drop('long_line', 1);
@@ -178,7 +187,6 @@ export class TailInput implements Input {
     for (const file of this.ready) {
       const { predecessor } = file;
       if (predecessor?.hasMore === true && this.ready.has(predecessor)) continue;
-      file.predecessor = undefined;
       this.ready.delete(file);
       return file;
     }
@@ -194,7 +202,9 @@ export class TailInput implements Input {
     // While somebody waited for room it may have been let go.
     if (file.broken || !this.follower.isFollowed(file)) return;
     try {
+      this.follow(file);
       if (!this.follower.open(file)) {
+        await reader.release(file, 'file_gone');
         this.follower.endings.abandon(file);
         return;
       }
@@ -204,6 +214,7 @@ export class TailInput implements Input {
       file.look();
       const result = await reader.turn(file, budget, stopped);
       if (result === 'truncated') {
+        await reader.release(file, 'file_gone');
         this.follower.endings.restart(file);
         this.housekeepingDue = 0;
         this.rescue.hurry();
@@ -216,6 +227,18 @@ export class TailInput implements Input {
     } finally {
       file.busy = false;
     }
+  }
+
+  /** What the generation before a file left open goes on at its head. */
+  private follow(file: TailFile): void {
+    const { predecessor } = file;
+    if (predecessor === undefined) return;
+    file.predecessor = undefined;
+    const before = joinOf(predecessor.source);
+    if (before?.busy !== true || predecessor.hasMore || file.offset > 0) return;
+    file.join ??= new FileJoin(file.source);
+    file.source.unfinished = file.join;
+    file.join.inherit(before, file.offset);
   }
 
   private caughtUp(file: TailFile): void {
@@ -255,10 +278,12 @@ export class TailInput implements Input {
       if (file.rotatedAt !== undefined) this.follower.noticeGrowth(file);
       if (file.caughtUpAt === undefined && !file.broken) continue;
       const idle = now - (file.caughtUpAt ?? 0);
+      if (file.isHolding) await this.letGo(file, reader, now);
       const rotated =
         file.rotatedAt !== undefined && now - file.rotatedAt >= rotateWaitMs && idle >= rotateWaitMs;
       const expired = unterminatedMs > 0 && idle >= unterminatedMs;
-      if ((rotated || expired) && !file.broken && file.offset < file.size) await this.finish(file, reader);
+      if ((rotated || expired) && !file.broken && file.offset < file.size)
+        await this.finishLine(file, reader);
       if (!rotated || this.ready.has(file) || !this.follower.isFollowed(file)) continue;
       if (file.source.position() >= file.offset) this.follower.endings.forget(file);
     }
@@ -266,7 +291,25 @@ export class TailInput implements Input {
     this.follower.endings.forgetRetired();
   }
 
+  /** Records that waited long enough for their rest go on without it. */
+  private async letGo(file: TailFile, reader: LineReader, now: number): Promise<void> {
+    const { join } = this.options.formatOf(file);
+    if (join === undefined || this.ready.has(file)) return;
+    // Of a file that was just rotated, the rest may come in the next one.
+    const wait =
+      file.rotatedAt === undefined ? join.waitMs : Math.max(join.waitMs, this.options.rotateWaitMs);
+    await reader.release(file, join.endsByWaiting ? 'none' : 'timeout', ({ at }) => now - at >= wait);
+  }
+
+  /** Takes what there is of a file that gets no more: a line without its end, records without their rest. */
   private async finish(file: TailFile, reader: LineReader): Promise<void> {
+    if (file.offset < file.size) await this.finishLine(file, reader);
+    if (!file.isHolding) return;
+    const endsByWaiting = this.options.formatOf(file).join?.endsByWaiting === true;
+    await reader.release(file, endsByWaiting ? 'none' : file.rotatedAt === undefined ? 'end' : 'file_gone');
+  }
+
+  private async finishLine(file: TailFile, reader: LineReader): Promise<void> {
     try {
       if (!this.follower.open(file)) return;
       file.busy = true;
@@ -281,7 +324,7 @@ export class TailInput implements Input {
   /** All files were read to their ends, and that is all that was asked for. */
   private async end(reader: LineReader): Promise<void> {
     for (const file of this.follower.files.values()) {
-      if (!file.broken && file.offset < file.size) await this.finish(file, reader);
+      if (!file.broken && (file.offset < file.size || file.isHolding)) await this.finish(file, reader);
     }
     if (this.ready.size > 0) return;
     this.ended = true;
@@ -315,10 +358,16 @@ export class TailInput implements Input {
     await this.follower.stop();
     await this.running;
     await this.rescue.finish(over);
+    // Without positions, nobody will read again what is held.
+    if (this.context.store !== undefined) return;
+    for (const file of this.follower.files.values())
+      if (file.isHolding) await this.finish(file, this.newReader());
   }
 
   async close(): Promise<void> {
     for (const end of this.observed) end();
+    for (const { join } of this.follower.files.values())
+      if (join !== undefined) this.context.keep(-join.bytes);
     await this.follower.endings.close();
   }
 }
