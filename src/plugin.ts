@@ -277,6 +277,8 @@ export interface OptionProblem {
 
 export interface InputDefinition<F extends OptionFields = OptionFields> extends Definition<F> {
   kind: 'input';
+  /** The tag where none is written; `<plugin>.<n>` where this is not there. */
+  defaultTag?: string;
   /** Tags that this input can emit when they are known beforehand: patterns with `*`. Absent: only the configured tag. */
   tags?(options: OptionValues<F>, tag: string): readonly string[] | 'any';
   /** The input names parsers in these options. */
