@@ -49,6 +49,8 @@ export interface LineOptions {
 
 export interface LineEvents {
   emit: Emit;
+  /** A batch is complete; it may still be changed. */
+  onBatch?: (file: TailFile, batch: Batch) => void;
   /** Lines that were cut or skipped. */
   onLongLine: (file: TailFile, action: 'cut' | 'skip') => void;
   onUnparsed: (file: TailFile, reason: string) => void;
@@ -321,6 +323,7 @@ export class LineReader {
   }
 
   private emit(file: TailFile, batch: Batch): Promise<void> | undefined {
+    if (batch.length > 0) this.events.onBatch?.(file, batch);
     return batch.length > 0 ? this.events.emit(file.tag, batch) : undefined;
   }
 

@@ -4,6 +4,8 @@
  */
 import type { Emit, Input, InputContext } from '../../../src/plugin.ts';
 import { Rarely } from '../rarely.ts';
+import { Attendants } from './attendants.ts';
+import type { Attend } from './attendants.ts';
 import { Follower } from './follower.ts';
 import type { FollowOptions } from './follow-options.ts';
 import { observe } from '../gauges.ts';
@@ -20,6 +22,8 @@ export interface TailOptions extends Omit<FollowOptions, 'store' | 'log'>, LineO
   rotateWaitMs: number;
   /** Milliseconds after which a last line without an end is taken as it is; 0: never. */
   unterminatedMs: number;
+  /** Who attends to the files, where an input does more than follow them. */
+  attend?: Attend | undefined;
 }
 
 /** Bytes of one file before the next has its turn. */
@@ -34,6 +38,7 @@ export class TailInput implements Input {
   private readonly context: InputContext;
   private readonly follower: Follower;
   private readonly rescue: Rescue;
+  private readonly attendants: Attendants | undefined;
   private readonly ready = new Set<TailFile>();
   private readonly observed: (() => void)[] = [];
   private stopped = false;
@@ -60,12 +65,15 @@ export class TailInput implements Input {
     ).labels({ name });
     const refused = counter('files_refused', 'Paths that match and are not read, by reason.');
     const lost = counter('lost_bytes', 'Bytes of files that went before they were read, by reason.');
+    const { attend } = options;
+    this.attendants = attend && new Attendants(attend, (file) => this.makeReady(file));
     this.follower = new Follower(
       { ...options, store, log },
       {
+        onFollowed: (file) => this.attendants?.followed(file),
+        onForgotten: (file) => this.attendants?.forgotten(file),
         onReady: (file) => {
-          this.ready.add(file);
-          this.wake();
+          if (this.attendants?.waiting(file) === undefined) this.makeReady(file);
         },
         onOpened: () => opened.value++,
         onClosed: () => closed.value++,
@@ -100,6 +108,11 @@ export class TailInput implements Input {
   private observe(metric: string, help: string, value: () => number): void {
     const { metrics, name } = this.context;
     this.observed.push(observe(metrics.gauge(metric, help), name, value));
+  }
+
+  private makeReady(file: TailFile): void {
+    this.ready.add(file);
+    this.wake();
   }
 
   async start(emit: Emit): Promise<void> {
@@ -144,6 +157,7 @@ export class TailInput implements Input {
           'A line is longer than buffer_max_size',
         );
       },
+      onBatch: (file, batch) => this.attendants?.of(file)?.process(batch),
       onUnparsed: (file, reason) => {
         unparsed.value++;
         const lines = seldom.happened();
@@ -173,13 +187,17 @@ export class TailInput implements Input {
         if (performance.now() >= this.housekeepingDue) await this.keepHouse(reader);
         const file = this.next();
         if (file !== undefined) await this.read(file, reader, QUANTUM, () => this.stopped);
-        else if (this.options.exitOnEof && !this.ended && !this.follower.isWaiting) await this.end(reader);
+        else if (this.options.exitOnEof && !this.ended && !this.isWaiting) await this.end(reader);
         else await this.sleep();
       } catch (error) {
         this.context.log.error({ error }, 'Reading files failed; it is tried again');
         await this.sleep();
       }
     }
+  }
+
+  private get isWaiting(): boolean {
+    return this.follower.isWaiting || this.attendants?.isWaiting === true;
   }
 
   /** The file whose turn it is; a generation only after the one before it. */
@@ -200,6 +218,9 @@ export class TailInput implements Input {
     stopped: () => boolean,
   ): Promise<void> {
     // While somebody waited for room it may have been let go.
+    const waiting = this.attendants?.waiting(file);
+    // Deleted files are read whether or not it is their turn.
+    if (waiting !== undefined) await waiting;
     if (file.broken || !this.follower.isFollowed(file)) return;
     try {
       this.follow(file);
@@ -289,6 +310,7 @@ export class TailInput implements Input {
     }
     await this.rescue.look();
     this.follower.endings.forgetRetired();
+    for (const attendant of this.attendants?.all() ?? []) await attendant.speak?.();
   }
 
   /** Records that waited long enough for their rest go on without it. */
@@ -368,6 +390,7 @@ export class TailInput implements Input {
     for (const end of this.observed) end();
     for (const { join } of this.follower.files.values())
       if (join !== undefined) this.context.keep(-join.bytes);
+    this.attendants?.close();
     await this.follower.endings.close();
   }
 }
