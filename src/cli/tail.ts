@@ -103,6 +103,7 @@ class Session {
       cwd: process.cwd(),
       agentVersion: version(),
       store: this.starts,
+      keep: () => true,
       reserve: () => ({ release: () => {} }),
       secure: async () => false,
       drop: () => {},

@@ -70,7 +70,10 @@ function namedParsers({ definition, written }: Item): { name: string; written: W
     .filter(({ key }) => keys.includes(key))
     .flatMap((one) => {
       const { text } = one.node;
-      const names = definition?.options[one.key]?.spec.type === 'list' ? splitNames(text) : [text.trim()];
+      const spec = definition?.options[one.key]?.spec;
+      // Of a family, the text begins with what the key ends in.
+      const value = spec?.family === true ? text.slice(text.indexOf(' ') + 1) : text;
+      const names = spec?.type === 'list' ? splitNames(value) : [value.trim()];
       return names.map((name) => ({ name, written: one }));
     });
 }

@@ -21,6 +21,15 @@ const EMPTY_OBJECT = /^\{\s*\}$/;
 export interface LineText {
   /** The decoded text of the bytes from `start` to `stop`, both relative to the batch's `base`. */
   slice(start: number, stop: number): string;
+  /** The record that such a line stands for, and its JSON text; absent: the text under the batch's key. */
+  readonly shape?: LineShape | undefined;
+}
+
+/** Lines of a form in which a record can be found without looking at all of it. */
+export interface LineShape {
+  record(start: number, stop: number): LogRecord;
+  /** On one line. */
+  json(start: number, stop: number): string;
 }
 
 /** What a parser made of one line; reused between calls. */
@@ -178,6 +187,9 @@ export class Batch {
   private decode(index: number): LogRecord {
     const text = this.texts[index];
     if (text !== undefined) return parseExact(text) as LogRecord;
+    const { shape } = this.lineText as LineText;
+    if (shape !== undefined)
+      return shape.record(this.textStarts[index] as number, this.textStops[index] as number);
     const record: LogRecord = {};
     setKey(record, this.lineKey as string, this.line(index));
     return record;
@@ -256,6 +268,9 @@ export class Batch {
     if (text !== undefined) return text;
     const record = this.records[index];
     if (record !== undefined) return JSON.stringify(record);
+    const shape = this.lineText?.shape;
+    if (shape !== undefined)
+      return shape.json(this.textStarts[index] as number, this.textStops[index] as number);
     return `{${JSON.stringify(this.lineKey)}:${JSON.stringify(this.line(index))}}`;
   }
 
@@ -286,6 +301,35 @@ export class Batch {
       this.textStarts[to] = this.textStarts[from] as number;
       this.textStops[to] = this.textStops[from] as number;
     }
+  }
+
+  /** Takes the events from `index` on out of the batch, into one of their own. */
+  split(index: number): Batch {
+    const rest = new Batch();
+    rest.input = this.input;
+    rest.source = this.source;
+    rest.base = this.base;
+    if (this.lineText !== undefined) rest.useLines(this.lineKey as string, this.lineText);
+    for (let from = index; from < this.length; from++) {
+      const to = rest.take(
+        this.secondsColumn[from] as number,
+        this.nanosColumn[from] as number,
+        this.startsColumn[from] as number,
+        this.stopsColumn[from] as number,
+      );
+      if (this.textStarts.length > 0) {
+        rest.textStarts[to] = this.textStarts[from] as number;
+        rest.textStops[to] = this.textStops[from] as number;
+      }
+      if (this.records.length > from) rest.keep(to, this.records[from], this.texts[from]);
+      const metadata = this.metadata?.[from];
+      if (metadata !== undefined) {
+        rest.metadata ??= [];
+        rest.metadata[to] = metadata;
+      }
+    }
+    this.truncate(index);
+    return rest;
   }
 
   private truncate(length: number): void {

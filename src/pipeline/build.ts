@@ -129,6 +129,7 @@ export async function buildInput(
     tag: instance.tag,
     store: state?.forInput(instance.stateName, typeof db === 'string' ? { file: db } : {}),
     reserve: (bytes) => runner.reserve(bytes),
+    keep: (bytes) => runner.keep(bytes),
     secure: (source) => buffer.secure(source),
     drop(reason, count) {
       runner.ledger.read.value += count;

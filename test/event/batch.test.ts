@@ -95,6 +95,38 @@ describe('Batch', () => {
     expect([...batch.starts]).toEqual([5, 13]);
   });
 
+  it('takes lines that stand for more than their text', () => {
+    const batch = new Batch();
+    const shape = {
+      record: (start: number, stop: number) => ({ from: start, to: stop }),
+      json: (start: number, stop: number) => `{"from":${start},"to":${stop}}`,
+    };
+    batch.useLines('log', { slice: () => '', shape });
+    batch.pushLine(1, 2, 3, 4, 0, 1);
+    expect(batch.json(0)).toBe('{"from":3,"to":4}');
+    expect(batch.record(0)).toEqual({ from: 3, to: 4 });
+    batch.set(0, 'k', 'v');
+    batch.detach();
+    expect(batch.json(0)).toBe('{"from":3,"to":4,"k":"v"}');
+  });
+
+  it('is split in two', () => {
+    const batch = linesBatch('a\nb\nc');
+    batch.push({ d: 1 }, undefined, 5, 6, 7, 8);
+    batch.metadata = [];
+    batch.metadata[2] = { m: 1 };
+    const rest = batch.split(2);
+    expect(jsonOf(batch)).toEqual(['{"log":"a"}', '{"log":"b"}']);
+    expect(jsonOf(rest)).toEqual(['{"log":"c"}', '{"d":1}']);
+    expect(rest.metadata).toEqual([{ m: 1 }]);
+    expect([[...rest.starts], [...rest.stops], [...rest.seconds], [...rest.nanos]]).toEqual([
+      [4, 7],
+      [6, 8],
+      [1, 5],
+      [2, 6],
+    ]);
+  });
+
   it('is independent of its lines after detach', () => {
     let text = 'one\ntwo';
     const batch = new Batch();

@@ -83,6 +83,7 @@ export function inputContext(parsers: readonly Parser[] = []): TestInputContext 
       if (parser === undefined) throw new Error(`There is no parser ${name}.`);
       return parser;
     },
+    keep: () => true,
     reserve: () => ({ release: () => {} }),
     secure: async () => false,
     drop(reason) {
