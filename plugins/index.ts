@@ -13,6 +13,7 @@ const PLUGINS: Readonly<Record<Kind, Readonly<Record<string, Loader>>>> = {
     opentelemetry: () => import('./inputs/opentelemetry.ts'),
     forward: () => import('./inputs/forward.ts'),
     kafka: () => import('./inputs/kafka.ts'),
+    kubernetes_events: () => import('./inputs/kubernetes_events.ts'),
   },
   filter: {
     grep: () => import('./filters/grep.ts'),
@@ -64,7 +65,7 @@ const LATER: Readonly<Record<Kind, readonly LaterPlugin[]>> = {
     { name: 'mqtt', port: 1883 },
     { name: 'collectd', port: 25_826, udp: true },
     ...named(
-      'blob cpu disk docker docker_events event_type exec exec_wasi fluentbit_logs fluentbit_metrics gpu_metrics head health kmsg kubernetes_events lib mem netif nginx_metrics node_exporter_metrics podman_metrics proc process_exporter_metrics prometheus_scrape prometheus_textfile random serial systemd thermal unix_socket',
+      'blob cpu disk docker docker_events event_type exec exec_wasi fluentbit_logs fluentbit_metrics gpu_metrics head health kmsg lib mem netif nginx_metrics node_exporter_metrics podman_metrics proc process_exporter_metrics prometheus_scrape prometheus_textfile random serial systemd thermal unix_socket',
     ),
   ],
   filter: named(

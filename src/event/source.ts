@@ -59,6 +59,8 @@ export class Source {
    * latest.
    */
   gone = false;
+  /** Its offsets are bytes; else they are what its input counts by (a resource version, a message's offset). */
+  inBytes = true;
   /** Set when something changed that the store has not written. */
   dirty = true;
   /** Called whenever `dirty` goes from false to true. */

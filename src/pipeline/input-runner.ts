@@ -143,7 +143,7 @@ export class InputRunner {
     this.flow().router.route(tag, batch, this, receipt);
     const { source } = batch;
     if (source !== undefined) {
-      this.ledger.bytes.value += Math.max(0, end - source.emitted);
+      if (source.inBytes) this.ledger.bytes.value += Math.max(0, end - source.emitted);
       source.advance(end);
     }
     receipt?.release();

@@ -1,5 +1,6 @@
 /**
- * Reading a position database that Fluent Bit's tail input left (table `in_tail_files`): once, to go on where it stopped, and
+ * Reading a position database that Fluent Bit's tail input left (table `in_tail_files`), or its kubernetes_events input (table
+ * `in_kubernetes_events`, the events that it has sent): once, to go on where it stopped, and
  * without touching it: a copy is opened, for SQLite writes beside a database even to read it.
  */
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
@@ -34,7 +35,9 @@ export function isFluentBitDatabase(file: string): boolean {
       file,
       (database) =>
         database
-          .prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'in_tail_files'")
+          .prepare(
+            "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name IN ('in_tail_files', 'in_kubernetes_events')",
+          )
           .get() !== undefined,
     );
   } catch {
@@ -43,11 +46,22 @@ export function isFluentBitDatabase(file: string): boolean {
   }
 }
 
-/** Where Fluent Bit stopped, by file. */
+const READ = {
+  in_tail_files: 'SELECT name, CAST(inode AS TEXT) AS inode, offset FROM in_tail_files',
+  // The newest resource version stands for the whole; what is behind it was not sent.
+  in_kubernetes_events:
+    "SELECT 'in_kubernetes_events' AS name, '' AS inode, max(resourceVersion) AS offset FROM in_kubernetes_events HAVING count(*) > 0",
+};
+
+/** Where Fluent Bit stopped, by file; of Kubernetes' events the newest resource version, under the name of its table. */
 export function readFluentBitDatabase(file: string, log: Logger): LegacyPosition[] {
-  const rows = withCopy(file, (database) =>
-    database.prepare('SELECT name, CAST(inode AS TEXT) AS inode, offset FROM in_tail_files').all(),
-  );
+  const rows = withCopy(file, (database) => {
+    const tables = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all();
+    const names = new Set(tables.map(({ name }) => name));
+    return Object.entries(READ).flatMap(([table, statement]) =>
+      names.has(table) ? database.prepare(statement).all() : [],
+    );
+  });
   log.info({ file, files: rows.length }, "Positions of Fluent Bit's database are taken over");
   return rows.map((row) => ({
     path: String(row['name']),

@@ -7,8 +7,8 @@ import { openPodDirectory, podDirectoryOptions } from '../../plugins/shared/kube
 import type { Pod, PodDirectory } from '../../plugins/shared/kubernetes/pods.ts';
 import type { Family } from '../../src/telemetry/metrics.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
+import { optionsOf } from '../contract/support.ts';
 import { recordingLog } from '../delivery/harness.ts';
-import { defaultsOf } from '../support/options.ts';
 import { startKubernetes } from './servers/kubernetes.ts';
 import type { KubernetesServer } from './servers/kubernetes.ts';
 import { eachOf } from './servers/kubernetes/admin.ts';
@@ -54,7 +54,7 @@ describe('the directory of pods', () => {
   const open = async (node: string, options: Record<string, unknown> = {}): Promise<PodDirectory> => {
     const directory = await openPodDirectory(
       {
-        ...defaultsOf(podDirectoryOptions),
+        ...optionsOf(podDirectoryOptions, {}),
         kube_url: cluster.url,
         kube_ca_file: cluster.caFile,
         kube_token_file: await tokenFile('tailrace'),

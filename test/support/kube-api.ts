@@ -190,6 +190,13 @@ export class KubeStandIn {
       if (how === 'end') response.end();
       else response.destroy();
     }
+    this.watchers.clear();
+    this.tell();
+  }
+
+  /** Breaks all connections; new ones are taken. */
+  breakConnections(): void {
+    this.server.closeAllConnections();
   }
 
   /** A line to all watches as it is. */

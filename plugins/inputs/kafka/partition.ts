@@ -52,5 +52,7 @@ export class Partition {
 }
 
 function newSource({ cluster, topicId, partition }: PartitionName, position: number): Source {
-  return new Source(`${cluster}/${topicId}/${partition}`, position);
+  const source = new Source(`${cluster}/${topicId}/${partition}`, position);
+  source.inBytes = false;
+  return source;
 }

@@ -7,7 +7,7 @@ import { TokenSource } from './token.ts';
 
 /** Until a connection must stand, and until an answer must be whole. Milliseconds. */
 const CONNECT_MS = 5000;
-const ANSWER_MS = 30_000;
+const ANSWER_MS = 15_000;
 /** A connection that nobody uses is closed: only the one of the watch stands. Milliseconds. */
 const IDLE_MS = 10_000;
 /** Of an answer that is no success, bytes. */

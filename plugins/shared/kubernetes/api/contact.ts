@@ -2,6 +2,11 @@
  * Whether there is an answer to be had, and how long it is waited for: while the API cannot be reached, those that wait share one
  * time-out, that of the first; who comes later does not wait at all.
  */
+/** Milliseconds for a timer that must not be early: it leaves fractions away, and its clock is up to one behind. */
+export function wholeMs(ms: number): number {
+  return Math.ceil(ms) + 1;
+}
+
 export class Contact {
   private answered = false;
   private failing = false;
@@ -25,6 +30,13 @@ export class Contact {
   failed(retryAt: number): void {
     this.failing = true;
     this.retry = retryAt;
+  }
+
+  /** Somebody waited in vain for a request that has no answer yet: until it has one, nobody waits any more. */
+  gaveUp(now: number): void {
+    this.failing = true;
+    this.retry = now;
+    this.patienceEnds = now;
   }
 
   /** When it may be tried again, monotonic milliseconds. */

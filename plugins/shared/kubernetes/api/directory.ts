@@ -9,8 +9,8 @@ import type { Answer, Namespace, Pod, PodDirectory, PodQuery } from '../pods.ts'
 import { Backoff } from './backoff.ts';
 import { objectPath } from './client.ts';
 import type { KubeClient } from './client.ts';
-import { Contact } from './contact.ts';
-import { ApiFailure } from './failure.ts';
+import { Contact, wholeMs } from './contact.ts';
+import { ApiFailure, asFailure } from './failure.ts';
 import { pagesOf } from './list.ts';
 import { Namespaces } from './namespaces.ts';
 import { namespaceOf, podOf } from './pod-of.ts';
@@ -44,7 +44,9 @@ export class ApiPodDirectory implements PodDirectory {
   private readonly table = new PodTable();
   private readonly pool = new StringPool();
   private readonly contact = new Contact();
-  private readonly waiters = new Waiters();
+  private readonly waiters = new Waiters(() => {
+    if (this.asking.size > 0) this.contact.gaveUp(performance.now());
+  });
   private readonly backoff = new Backoff();
   private readonly doing: Doing;
   private readonly namespaces: Namespaces;
@@ -52,6 +54,7 @@ export class ApiPodDirectory implements PodDirectory {
   private readonly asking = new Map<string, Promise<void>>();
   /** Of the watch: its list is through. */
   private isListed = false;
+  private isWatchOpen = false;
   /** The rights for list and watch are missing: pods are asked for one by one until they are there. */
   private mayNotWatch = false;
   /** Until when no pod is asked for by name: the right is missing. Monotonic milliseconds. */
@@ -75,6 +78,8 @@ export class ApiPodDirectory implements PodDirectory {
     this.namespaces = new Namespaces({
       ttlMs: settings.namespaceTtlMs,
       get: (name) => this.getNamespace(name),
+      telemetry,
+      signal: this.over.signal,
     });
     this.forgetTimer = setInterval(() => {
       this.table.forget(performance.now());
@@ -112,17 +117,11 @@ export class ApiPodDirectory implements PodDirectory {
   }
 
   namespace(name: string): Answer<Namespace> | undefined {
-    return this.namespaces.get(name) ?? (this.contact.isLost(performance.now()) ? 'unknown' : undefined);
+    return this.namespaces.get(name);
   }
 
-  async awaitNamespace(name: string, waitMs: number): Promise<Answer<Namespace>> {
-    const known = this.namespace(name);
-    if (known !== undefined) return known;
-    const now = performance.now();
-    const { promise, resolve } = Promise.withResolvers<Answer<Namespace>>();
-    const timer = setTimeout(() => resolve('unknown'), this.contact.patience(now, waitMs) - now);
-    void this.namespaces.ask(name).then(resolve);
-    return promise.finally(() => clearTimeout(timer));
+  awaitNamespace(name: string, waitMs: number): Promise<Answer<Namespace>> {
+    return this.namespaces.wait(name, waitMs);
   }
 
   retain(query: PodQuery): { release(): void } {
@@ -137,12 +136,18 @@ export class ApiPodDirectory implements PodDirectory {
     await this.watching;
     await this.client.close();
     await this.kubelet?.close();
+    this.telemetry.pods(0, 0);
     this.telemetry.close();
   }
 
   /** Without a watch nobody says that a container was started anew, or the pod made anew under its name. */
   private isStale(query: PodQuery): boolean {
     return !this.isWatched && this.kubelet === undefined && !this.table.hasContainer(query);
+  }
+
+  /** Whether there is contact is seen by single requests; while the watch is broken, by that alone. */
+  private get mayAsk(): boolean {
+    return !this.isWatched || this.isWatchOpen;
   }
 
   private get isWatched(): boolean {
@@ -161,7 +166,7 @@ export class ApiPodDirectory implements PodDirectory {
 
   /** While there is no contact, one that is asked for is how it is tried again; the watch does so by itself. */
   private probe(query: PodQuery, now: number): void {
-    if (!this.isWatched && now >= this.contact.retryAt && this.asking.size === 0) void this.ask(query);
+    if (this.mayAsk && now >= this.contact.retryAt && this.asking.size === 0) void this.ask(query);
   }
 
   /** What is said of a pod when the time is over. */
@@ -203,7 +208,7 @@ export class ApiPodDirectory implements PodDirectory {
       if (this.kubelet === undefined) await this.getPod(query);
       else await this.listKubelet(this.kubelet);
       this.backoff.succeeded();
-      if (!this.isWatched) this.contact.succeeded();
+      if (this.mayAsk) this.contact.succeeded();
       this.telemetry.succeeded(this.doing);
     } catch (error) {
       if (!this.over.signal.aborted) this.askFailed(query, asFailure(error));
@@ -228,7 +233,7 @@ export class ApiPodDirectory implements PodDirectory {
       this.waiters.shorten((left) => this.contact.patience(now, left) - now);
     }
     // As long as somebody waits, it is tried again.
-    this.wantSoon(wait);
+    this.wantSoon(wholeMs(wait));
   }
 
   private wantSoon(ms: number): void {
@@ -257,16 +262,7 @@ export class ApiPodDirectory implements PodDirectory {
   }
 
   private async getNamespace(name: string): Promise<Namespace | undefined> {
-    this.telemetry.request('namespace');
-    const doing = 'asking for a namespace';
-    try {
-      const object = await this.getOrNothing(objectPath('namespaces', name));
-      this.telemetry.succeeded(doing);
-      return namespaceOf(object, this.pool);
-    } catch (error) {
-      if (!this.over.signal.aborted) this.telemetry.failed(asFailure(error), doing);
-      throw error;
-    }
+    return namespaceOf(await this.getOrNothing(objectPath('namespaces', name)), this.pool);
   }
 
   /** A list that was begun after the call, shared by all that ask meanwhile. */
@@ -313,6 +309,7 @@ export class ApiPodDirectory implements PodDirectory {
         },
         connected: () => {
           this.mayNotWatch = false;
+          this.isWatchOpen = true;
           this.isListed = true;
           this.waiters.forgetUnknown();
           // What came meanwhile is under way.
@@ -325,6 +322,7 @@ export class ApiPodDirectory implements PodDirectory {
 
   private watchFailed({ reason }: ApiFailure): void {
     const now = performance.now();
+    this.isWatchOpen = false;
     if (reason === 'forbidden') {
       // The server answers; only that it may not be watched. Whether pods may be asked for by name is another right.
       this.mayNotWatch = true;
@@ -350,14 +348,6 @@ export class ApiPodDirectory implements PodDirectory {
   }
 
   private report(): void {
-    this.telemetry.pods.value = this.table.live;
-    this.telemetry.deletedPods.value = this.table.deletedCount;
+    this.telemetry.pods(this.table.live, this.table.deletedCount);
   }
-}
-
-function asFailure(error: unknown): ApiFailure {
-  if (error instanceof ApiFailure) return error;
-  return new ApiFailure('bad_answer', error instanceof Error ? error.message : String(error), {
-    cause: error,
-  });
 }

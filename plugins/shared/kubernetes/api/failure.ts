@@ -31,6 +31,14 @@ export class ApiFailure extends Error {
   }
 }
 
+/** Any error as one. */
+export function asFailure(error: unknown): ApiFailure {
+  if (error instanceof ApiFailure) return error;
+  return new ApiFailure('bad_answer', error instanceof Error ? error.message : String(error), {
+    cause: error,
+  });
+}
+
 /** Of the server's own words in a message, characters. */
 const SHOWN = 300;
 

@@ -70,7 +70,14 @@ async function create(
     : kubelet === undefined
       ? 'asking for a pod'
       : 'asking the kubelet';
-  const telemetry = new ApiTelemetry(metrics, log, `${server.host}:${server.port}`, main);
+  const telemetry = new ApiTelemetry({
+    metrics,
+    log,
+    server: `${server.host}:${server.port}`,
+    main,
+    name: 'pods',
+    sentence: 'Kubernetes does not say what is asked; records go on without it, and it is tried again',
+  });
   const received = (bytes: number): void => telemetry.received(bytes);
   const client = await KubeClient.create(api, received);
   const kubeletClient = kubelet === undefined ? undefined : await KubeClient.create(kubelet, received);

@@ -4,7 +4,8 @@ import type { LogRecord } from '../../../../src/plugin.ts';
 import { Backoff } from './backoff.ts';
 import type { KubeClient } from './client.ts';
 import type { Contact } from './contact.ts';
-import { ApiFailure } from './failure.ts';
+import { asFailure } from './failure.ts';
+import type { ApiFailure } from './failure.ts';
 import { pagesOf } from './list.ts';
 import type { ApiTelemetry } from './telemetry.ts';
 import { watchOf } from './watch.ts';
@@ -52,10 +53,7 @@ export async function watchPods(options: PodWatchOptions): Promise<void> {
       if (performance.now() - since < SHORT_MS) await sleep(SHORT_MS * (1 + Math.random()), signal);
     } catch (error) {
       if (signal.aborted) return;
-      const failure =
-        error instanceof ApiFailure
-          ? error
-          : new ApiFailure('bad_answer', error instanceof Error ? error.message : String(error));
+      const failure = asFailure(error);
       telemetry.failed(failure, DOING);
       if (watch.recover(failure)) continue;
       const wait = backoff.failed(failure.retryAfterMs);

@@ -1,5 +1,6 @@
 /** Those that wait for a pod, and for a while what was said to them: that it is not there, or not to be had. */
 import type { Answer, Pod, PodQuery } from '../pods.ts';
+import { wholeMs } from './contact.ts';
 import { nameKey } from './pod-table.ts';
 
 /** Answers that are believed. */
@@ -27,6 +28,13 @@ export class Waiters {
   /** By name, and within by uid and container. */
   private readonly said = new Map<string, Map<string, Believed>>();
 
+  private readonly onLate: () => void;
+
+  /** `onLate`: somebody waited in vain. */
+  constructor(onLate: () => void) {
+    this.onLate = onLate;
+  }
+
   /** What was said of exactly this not long ago; `found`: what the table has is the newest. */
   believed(query: PodQuery, now: number): Believed['answer'] | undefined {
     const believed = this.said.get(nameKey(query))?.get(restOf(query));
@@ -48,7 +56,7 @@ export class Waiters {
       query,
       resolve,
       best,
-      timer: setTimeout(() => this.late(waiter), waitMs),
+      timer: setTimeout(() => this.late(waiter), wholeMs(waitMs)),
       ends: performance.now() + waitMs,
     };
     waiters.add(waiter);
@@ -106,7 +114,7 @@ export class Waiters {
         if (now + left >= waiter.ends) continue;
         clearTimeout(waiter.timer);
         waiter.ends = now + left;
-        waiter.timer = setTimeout(() => this.late(waiter), left);
+        waiter.timer = setTimeout(() => this.late(waiter), wholeMs(left));
       }
     }
   }
@@ -118,6 +126,7 @@ export class Waiters {
   private late(waiter: Waiter): void {
     const answer = waiter.best();
     if (answer === 'unknown') this.believe(waiter.query, { answer, until: performance.now() + LATE_MS });
+    this.onLate();
     this.end(waiter, answer);
   }
 

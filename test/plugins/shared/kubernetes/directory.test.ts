@@ -8,9 +8,9 @@ import type { PodDirectory } from '../../../../plugins/shared/kubernetes/pods.ts
 import type { Family } from '../../../../src/telemetry/metrics.ts';
 import { Metrics } from '../../../../src/telemetry/metrics.ts';
 import { tlsFile } from '../../../net/servers.ts';
+import { optionsOf } from '../../../contract/support.ts';
 import { recordingLog } from '../../../delivery/harness.ts';
 import { KubeStandIn } from '../../../support/kube-api.ts';
-import { defaultsOf } from '../../../support/options.ts';
 
 const SOON = 60_000;
 
@@ -37,7 +37,7 @@ describe('openPodDirectory', () => {
 
   const open = async (options: Record<string, unknown> = {}): Promise<PodDirectory> => {
     const directory = await openPodDirectory(
-      { ...defaultsOf(podDirectoryOptions), kube_url: server.url, ...options },
+      { ...optionsOf(podDirectoryOptions, {}), kube_url: server.url, ...options },
       { metrics, log, agentVersion: '1.2.3' },
     );
     cleanUps.push(() => directory.close());
@@ -291,6 +291,23 @@ describe('openPodDirectory', () => {
       expect(JSON.stringify(log.lines)).not.toContain('secret');
       expect(JSON.stringify(log.lines)).toContain('does not accept the token');
     });
+
+    it('does not wait again for a server that takes requests and says nothing', async () => {
+      const directory = await watching();
+      await server.until(() => server.watching === 1);
+      server.silent = true;
+      expect(await directory.awaitPod(name('a'), 50)).toBe('unknown');
+      expect(await directory.awaitPod(name('b'), SOON)).toBe('unknown');
+      server.putPod({ name: 'c' });
+      await vi.waitFor(() => expect(directory.pod(name('c'))).toMatchObject({ found: {} }), SOON);
+      server.silent = false;
+      server.putPod({ name: 'd', node: 'node-2' });
+      server.breakConnections();
+      await vi.waitFor(
+        async () => expect(await directory.awaitPod(name('d'), SOON)).toMatchObject({ found: {} }),
+        SOON,
+      );
+    });
   });
 
   describe('without the name of a node', () => {
@@ -338,6 +355,14 @@ describe('openPodDirectory', () => {
       server.silent = true;
       expect(await directory.awaitPod(name('slow'), 50)).toBe('unknown');
       expect(await directory.awaitPod(name('slow'), SOON)).toBe('unknown');
+      expect(await directory.awaitPod(name('further'), SOON)).toBe('unknown');
+      server.silent = false;
+      server.putPod({ name: 'further' });
+      server.breakConnections();
+      await vi.waitFor(
+        async () => expect(await directory.awaitPod(name('further'), SOON)).toMatchObject({ found: {} }),
+        SOON,
+      );
     });
   });
 
@@ -378,5 +403,27 @@ describe('openPodDirectory', () => {
     expect(await directory.awaitNamespace('none', SOON)).toBe('absent');
     expect(directory.namespace('none')).toBe('absent');
     expect(server.count('get')).toBe(2);
+  });
+
+  it('waits once for namespaces while nothing is said, whatever becomes of pods', async () => {
+    server.putNamespace('team');
+    const directory = await open();
+    server.silent = true;
+    expect(await directory.awaitNamespace('team', 50)).toBe('unknown');
+    expect(await directory.awaitNamespace('other', SOON)).toBe('unknown');
+    expect(directory.namespace('third')).toBe('unknown');
+    server.silent = false;
+    server.breakConnections();
+    await vi.waitFor(
+      async () =>
+        expect(await directory.awaitNamespace('team', SOON)).toMatchObject({ found: { name: 'team' } }),
+      SOON,
+    );
+    server.refuse.set('get', 403);
+    expect(await directory.awaitNamespace('hidden', SOON)).toBe('unknown');
+    expect(directory.namespace('hidden')).toBe('unknown');
+    server.refuse.clear();
+    server.putNamespace('seen');
+    expect(await directory.awaitNamespace('seen', SOON)).toMatchObject({ found: { name: 'seen' } });
   });
 });
