@@ -45,6 +45,13 @@ const SCENARIOS: readonly Scenario[] = [
   { name: 'nginx regex → null', data: 'nginx', loop: 'nginx', input: 'parser: nginx', rest: NULL_OUTPUT },
   { name: 'CRI → null', data: 'cri', loop: 'cri', input: 'parser: cri', rest: NULL_OUTPUT },
   {
+    name: 'CRI joined → null',
+    data: 'cri',
+    loop: 'cri',
+    input: 'multiline.parser: cri',
+    rest: NULL_OUTPUT,
+  },
+  {
     name: 'JSON, one key added → file',
     data: 'json',
     loop: 'json-add-key',
@@ -65,6 +72,20 @@ const SCENARIOS: readonly Scenario[] = [
     data: 'cri',
     sink: 'bulk',
     input: 'parser: cri',
+    rest: `
+  outputs:
+    - name: es
+      match: '*'
+      host: 127.0.0.1
+      port: PORT
+      index: bench
+      suppress_type_name: on`,
+  },
+  {
+    name: 'CRI joined → elasticsearch',
+    data: 'cri',
+    sink: 'bulk',
+    input: 'multiline.parser: cri',
     rest: `
   outputs:
     - name: es

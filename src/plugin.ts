@@ -38,6 +38,8 @@ export interface PluginContext {
   readonly entries: readonly { key: string; value: string }[];
   /** The parser with this name; the configuration check has made sure that it exists. */
   parser(name: string): Parser;
+  /** The parser with a name that data chose ({@link FilterDefinition.anyParser}); undefined when there is none. */
+  findParser(name: string): Parser | undefined;
   /** Directory that relative paths are resolved against: the working directory. */
   readonly cwd: string;
   /** service.json.* settings and the like that change how plugins of one family write. */
@@ -69,6 +71,11 @@ export interface InputContext extends PluginContext {
    * there is no room: refuse it, so that its sender keeps it (HTTP 429).
    */
   reserve(bytes: number): Reservation | undefined;
+  /**
+   * Counts bytes among those of the input that it keeps of records that are not complete; negative when they are let go. False when it
+   * keeps so much that the pipeline may run short: some of it must go on as it is.
+   */
+  keep(bytes: number): boolean;
   /**
    * Moves what was read of a source and is not settled yet to the disk buffer: the source can soon be read no more (its file was deleted
    * or truncated). Resolves with true when all of it is settled or durable there, false when there is no disk or no room.
@@ -272,10 +279,14 @@ export interface OptionProblem {
 
 export interface InputDefinition<F extends OptionFields = OptionFields> extends Definition<F> {
   kind: 'input';
+  /** The tag where none is written; `<plugin>.<n>` where this is not there. */
+  defaultTag?: string;
   /** Tags that this input can emit when they are known beforehand: patterns with `*`. Absent: only the configured tag. */
   tags?(options: OptionValues<F>, tag: string): readonly string[] | 'any';
   /** The input names parsers in these options. */
   parserOptions?: readonly string[];
+  /** With these options its data may choose among all parsers: those that are defined, and the stock parsers. */
+  anyParser?(options: OptionValues<F>): boolean;
   /**
    * The options that say what it reads; with the tag they tell several unnamed inputs of one plugin apart in the state. Absent: it keeps
    * no positions; `path` where there is such an option.
@@ -292,6 +303,8 @@ export interface ParserDefinition<F extends OptionFields = OptionFields> extends
 export interface FilterDefinition<F extends OptionFields = OptionFields> extends Definition<F> {
   kind: 'filter';
   parserOptions?: readonly string[];
+  /** As with inputs. */
+  anyParser?(options: OptionValues<F>): boolean;
   create(options: OptionValues<F>, context: FilterContext): Promise<Filter> | Filter;
 }
 
@@ -361,14 +374,14 @@ export interface StockParser {
 }
 
 export { Batch } from './event/batch.ts';
-export type { LineText, ParsedEvent } from './event/batch.ts';
+export type { LineShape, LineText, ParsedEvent } from './event/batch.ts';
 export { Chunk, Slice } from './event/chunk.ts';
 export type { ObjectPlan } from './event/manifest.ts';
 export { allDelivered, RetryableError, SplitError } from './event/outcome.ts';
 export type { Outcome, Rejection } from './event/outcome.ts';
 export { Receipt } from './event/receipt.ts';
 export { Source } from './event/source.ts';
-export type { Progress } from './event/source.ts';
+export type { Progress, Unfinished } from './event/source.ts';
 export { getKey, isRecord, setKey } from './event/record.ts';
 export type { LogRecord, ReadonlyRecord, ReadonlyValue, Value } from './event/record.ts';
 export { parseExact, recordToJson, valueToJson } from './event/json.ts';
@@ -394,6 +407,7 @@ export { unescapeUnicode } from './parse/unescape.ts';
 export { compileTemplate } from './record/template.ts';
 export type { Template } from './record/template.ts';
 export { ByteSink, SinkPool } from './codec/bytes.ts';
+export { CriText } from './parse/cri.ts';
 export { epochMicros, epochNanos } from './codec/epoch.ts';
 export { hashFields, hashText } from './codec/hash-text.ts';
 export type { HashField } from './codec/hash-text.ts';

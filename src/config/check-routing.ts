@@ -1,4 +1,5 @@
 /** Tags and matches of the whole pipeline: records that would vanish, plugins that would see none. */
+import { defaultTag } from './items.ts';
 import type { Item } from './items.ts';
 import type { Problems } from './problem.ts';
 import { canTake } from './tags.ts';
@@ -6,8 +7,9 @@ import type { Matcher } from './tags.ts';
 import { entryOf, quoteText, textOf } from './tree.ts';
 
 /** Tags of an input as patterns; undefined when they are only known at run time. */
-function tagsOf({ node, plugin, ordinal, definition, ok, values }: Item): readonly string[] | undefined {
-  const tag = textOf(node, 'tag') === undefined ? `${plugin ?? ''}.${ordinal}` : values['tag'];
+function tagsOf(item: Item): readonly string[] | undefined {
+  const { node, definition, ok, values } = item;
+  const tag = textOf(node, 'tag') === undefined ? defaultTag(item) : values['tag'];
   if (definition === undefined || !ok || typeof tag !== 'string' || entryOf(node, 'routes') !== undefined)
     return undefined;
   if (definition.kind !== 'input' || definition.tags === undefined) return [tag];

@@ -2,15 +2,16 @@
 import { createHash } from 'node:crypto';
 import type { FilterDefinition, InputDefinition, OutputDefinition } from '../plugin.ts';
 import type { FilterInstance, InputInstance, OutputInstance, RetryLimit } from './definition.ts';
+import { defaultTag } from './items.ts';
 import type { Item } from './items.ts';
 import type { Written } from './read-options.ts';
 
 export function inputInstance(item: Item, stateName: string): InputInstance {
-  const { definition, values, plugin, ordinal } = item;
+  const { definition, values } = item;
   return {
     ...commonParts(item, stateName),
     definition: definition as InputDefinition,
-    tag: (values['tag'] as string | undefined) ?? `${plugin ?? item.kind}.${ordinal}`,
+    tag: (values['tag'] as string | undefined) ?? defaultTag(item),
     memBufLimit: values['mem_buf_limit'] as number,
     storageType: values['storage.type'] as InputInstance['storageType'],
     pauseOnChunks: values['storage.pause_on_chunks_overlimit'] as boolean,

@@ -31,6 +31,12 @@ export interface Item extends Located<MapNode> {
   ok: boolean;
 }
 
+/** The tag of an input that has none written. */
+export function defaultTag({ definition, plugin, kind, ordinal }: Item): string {
+  const own = definition?.kind === 'input' ? definition.defaultTag : undefined;
+  return own ?? `${plugin ?? kind}.${ordinal}`;
+}
+
 const LISTS: readonly { key: string; kind: PipelineKind }[] = [
   { key: 'inputs', kind: 'input' },
   { key: 'filters', kind: 'filter' },

@@ -21,6 +21,15 @@ const EMPTY_OBJECT = /^\{\s*\}$/;
 export interface LineText {
   /** The decoded text of the bytes from `start` to `stop`, both relative to the batch's `base`. */
   slice(start: number, stop: number): string;
+  /** The record that such a line stands for, and its JSON text; absent: the text under the batch's key. */
+  readonly shape?: LineShape | undefined;
+}
+
+/** Lines of a form in which a record can be found without looking at all of it. */
+export interface LineShape {
+  record(start: number, stop: number): LogRecord;
+  /** On one line. */
+  json(start: number, stop: number): string;
 }
 
 /** What a parser made of one line; reused between calls. */
@@ -178,6 +187,9 @@ export class Batch {
   private decode(index: number): LogRecord {
     const text = this.texts[index];
     if (text !== undefined) return parseExact(text) as LogRecord;
+    const { shape } = this.lineText as LineText;
+    if (shape !== undefined)
+      return shape.record(this.textStarts[index] as number, this.textStops[index] as number);
     const record: LogRecord = {};
     setKey(record, this.lineKey as string, this.line(index));
     return record;
@@ -218,21 +230,36 @@ export class Batch {
 
   /**
    * Sets a top-level key. `member` is `"key":value` in JSON when the caller has it ready (a constant): then a record that
-   * has the key not yet keeps its text, with the member spliced in at its end.
+   * has the key not yet keeps its text, with the member spliced in at its end, and a line of which nobody has asked for the record
+   * gets a text and stays without one.
    */
   set(index: number, key: string, value: Value, member?: string): void {
-    const text = this.texts[index];
-    if (text !== undefined && member !== undefined) {
-      const record = this.record(index);
-      if (!Object.hasOwn(record, key)) {
-        setKey(record, key, value);
-        // The text ends in `}`: an empty object, blanks inside or not, takes no comma.
-        const empty = text.length === 2 || (text.charCodeAt(1) <= SPACE && EMPTY_OBJECT.test(text));
-        this.texts[index] = `${text.slice(0, -1)}${empty ? '' : ','}${member}}`;
-        return;
+    if (member !== undefined) {
+      const record = this.records[index];
+      if (record === undefined) {
+        const text = this.json(index);
+        if (!text.includes(quoted(key))) {
+          this.keep(index, undefined, splice(text, member));
+          return;
+        }
+      }
+      const text = this.texts[index];
+      if (text !== undefined) {
+        const known = record ?? this.record(index);
+        if (!Object.hasOwn(known, key)) {
+          setKey(known, key, value);
+          this.texts[index] = splice(text, member);
+          return;
+        }
       }
     }
     setKey(this.edit(index), key, value);
+  }
+
+  /** Writes the record now, for large members that are then {@link set}: they are spliced in, and not written anew with it. */
+  write(index: number): void {
+    const record = this.records[index];
+    if (record !== undefined) this.texts[index] ??= JSON.stringify(record);
   }
 
   /** The JSON text of the record, one line without its end. */
@@ -241,6 +268,9 @@ export class Batch {
     if (text !== undefined) return text;
     const record = this.records[index];
     if (record !== undefined) return JSON.stringify(record);
+    const shape = this.lineText?.shape;
+    if (shape !== undefined)
+      return shape.json(this.textStarts[index] as number, this.textStops[index] as number);
     return `{${JSON.stringify(this.lineKey)}:${JSON.stringify(this.line(index))}}`;
   }
 
@@ -273,12 +303,60 @@ export class Batch {
     }
   }
 
+  /** Takes the events from `index` on out of the batch, into one of their own. */
+  split(index: number): Batch {
+    const rest = new Batch();
+    rest.input = this.input;
+    rest.source = this.source;
+    rest.base = this.base;
+    if (this.lineText !== undefined) rest.useLines(this.lineKey as string, this.lineText);
+    for (let from = index; from < this.length; from++) {
+      const to = rest.take(
+        this.secondsColumn[from] as number,
+        this.nanosColumn[from] as number,
+        this.startsColumn[from] as number,
+        this.stopsColumn[from] as number,
+      );
+      if (this.textStarts.length > 0) {
+        rest.textStarts[to] = this.textStarts[from] as number;
+        rest.textStops[to] = this.textStops[from] as number;
+      }
+      if (this.records.length > from) rest.keep(to, this.records[from], this.texts[from]);
+      const metadata = this.metadata?.[from];
+      if (metadata !== undefined) {
+        rest.metadata ??= [];
+        rest.metadata[to] = metadata;
+      }
+    }
+    this.truncate(index);
+    return rest;
+  }
+
   private truncate(length: number): void {
     for (const column of [this.records, this.texts, this.metadata]) {
       if (column !== undefined && column.length > length) column.length = length;
     }
     this.length = length;
   }
+}
+
+/** The text of an object with one more member at its end. */
+function splice(text: string, member: string): string {
+  // The text ends in `}`: an empty object, blanks inside or not, takes no comma.
+  const empty = text.length === 2 || (text.charCodeAt(1) <= SPACE && EMPTY_OBJECT.test(text));
+  return `${text.slice(0, -1)}${empty ? '' : ','}${member}}`;
+}
+
+let lastKey = '';
+let lastQuoted = '""';
+
+/** A key in JSON; the same one is asked for many times on end. */
+function quoted(key: string): string {
+  if (key !== lastKey) {
+    lastKey = key;
+    lastQuoted = JSON.stringify(key);
+  }
+  return lastQuoted;
 }
 
 function grown<T extends Float64Array | Int32Array>(from: T, to: T): T {

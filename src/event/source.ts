@@ -28,6 +28,20 @@ export interface Flight {
   settledRanges(): Iterable<Range>;
 }
 
+/** What its reader keeps of records that are not complete. It goes with the source, so that a reload loses nothing of it. */
+export interface Unfinished {
+  /** Offset of the first byte that is kept; infinite when there is none. */
+  readonly from: number;
+}
+
+/** Bytes that became part of a record of another source. */
+interface Loan {
+  from: number;
+  to: Source;
+  /** Offset in `to` behind the record. */
+  until: number;
+}
+
 /** Ranges beyond a mark that are remembered; more are forgotten from the far end, at the price of duplicates after a crash. */
 const MAX_RANGES = 256;
 
@@ -38,6 +52,8 @@ export class Source {
   emitted: number;
   /** Offset of the first byte that a filter holds; infinite when none does. */
   heldFrom = Number.POSITIVE_INFINITY;
+  /** Records of which only parts were read. Their bytes count as emitted, and hold the mark back. */
+  unfinished: Unfinished | undefined;
   /**
    * Its bytes cannot be read again (a file that was deleted or truncated): what memory has of them goes to disk, at a stop at the
    * latest.
@@ -52,6 +68,13 @@ export class Source {
 
   private readonly flights = new Map<string, Flight[]>();
   private readonly resumed: Map<string, { mark: number; settled: Ranges }>;
+  /** By output, what is settled beyond a mark that is held back, of flights that are over. */
+  private readonly beyond = new Map<string, Ranges>();
+  /** Offsets at which no mark may stand: within records whose bytes surround those of others. */
+  private readonly torn = new Ranges();
+  private loans: Loan[] = [];
+  /** Sources that wait for this one. */
+  private readonly lenders = new Set<Source>();
 
   /** `progress` by output name, as remembered from an earlier run; reading starts at `position`. */
   constructor(id: string, position: number, progress: ReadonlyMap<string, Progress> = new Map()) {
@@ -91,12 +114,56 @@ export class Source {
 
   launch(output: string, flight: Flight): void {
     const flights = this.flights.get(output);
-    if (flights === undefined) this.flights.set(output, [flight]);
-    else flights.push(flight);
+    if (flights === undefined) {
+      this.flights.set(output, [flight]);
+      return;
+    }
+    // A record that waited in vain for its rest comes after what was read behind it.
+    let at = flights.length;
+    while (at > 0 && (flights[at - 1] as Flight).batchStart > flight.batchStart) at--;
+    flights.splice(at, 0, flight);
+  }
+
+  /**
+   * A record reaches from one offset to another, around bytes of others: reading must begin in front of it or behind it, so no mark
+   * comes to stand in between.
+   */
+  keepWhole(from: number, to: number): void {
+    this.torn.add(from + 1, to);
+  }
+
+  /**
+   * The bytes from `from` on are part of a record of `source` that ends at `until` there: they are done with when that record is, and
+   * the marks of both move in one write.
+   */
+  lend(from: number, source: Source, until: number): void {
+    this.loans.push({ from, to: source, until });
+    source.lenders.add(this);
+    source.touch();
+  }
+
+  /** The lowest offset that something behind or beside the pipeline needs. */
+  private get neededFrom(): number {
+    let from = Math.min(this.heldFrom, this.unfinished?.from ?? Number.POSITIVE_INFINITY);
+    if (this.loans.length > 0) {
+      this.loans = this.loans.filter((loan) => loan.to.position() < loan.until);
+      for (const loan of this.loans) from = Math.min(from, loan.from);
+    }
+    return from;
+  }
+
+  /** The offset, or the one in front of the record that it lies in. */
+  private beforeRecord(offset: number): number {
+    for (const [from, to] of this.torn.list) if (from <= offset && offset < to) return from - 1;
+    return offset;
   }
 
   /** Something changed: the store has work. */
   touch(): void {
+    for (const lender of this.lenders) {
+      lender.touch();
+      if (lender.loans.every(({ to }) => to !== this)) this.lenders.delete(lender);
+    }
     if (this.dirty) return;
     this.dirty = true;
     this.onDirty?.();
@@ -107,7 +174,6 @@ export class Source {
     const flights = this.flights.get(output) ?? [];
     let landed = 0;
     while (landed < flights.length && flights[landed]?.landed === true) landed++;
-    if (landed > 0 && flights.length === landed) flights.length = 0;
 
     let mark = Math.max(this.emitted, this.resumed.get(output)?.mark ?? 0);
     const first = flights[landed];
@@ -118,31 +184,48 @@ export class Source {
         mark = Math.min(mark, flights[index]?.firstOpen() ?? mark);
       }
     }
-    mark = Math.min(mark, this.heldFrom);
-    const settled = new Ranges();
+    mark = this.beforeRecord(Math.min(mark, this.neededFrom));
+    const settled = new Ranges(this.beyond.get(output)?.list);
+    settled.remove(0, mark);
     for (const flight of flights) {
       for (const [from, to] of flight.settledRanges()) settled.add(Math.max(from, mark), to);
       if (settled.list.length > MAX_RANGES) break;
     }
     for (const [from, to] of this.resumed.get(output)?.settled.list ?? []) {
-      if (from >= this.emitted) settled.add(from, to);
+      if (to > mark) settled.add(Math.max(from, mark), to);
     }
-    // Landed flights at the front say nothing any more once their bytes lie before the mark.
-    if (landed > 0 && flights.length > 0) this.forgetLanded(flights, landed, mark);
+    if (landed > 0) this.forgetLanded(output, flights, landed, mark);
     return { mark, settled: settled.list.slice(0, MAX_RANGES) };
   }
 
-  private forgetLanded(flights: Flight[], landed: number, mark: number): void {
+  /**
+   * Landed flights at the front say nothing any more once their bytes lie before the mark. What they say beyond it, where something
+   * holds it back, is kept as ranges.
+   */
+  private forgetLanded(output: string, flights: Flight[], landed: number, mark: number): void {
     const first = flights[landed];
-    let gone = 0;
-    while (gone < landed && (flights[gone]?.batchStart ?? mark) < (first?.batchStart ?? mark)) gone++;
-    flights.splice(0, gone);
+    let gone = landed;
+    if (first !== undefined) {
+      gone = 0;
+      while (gone < landed && (flights[gone]?.batchStart ?? mark) < first.batchStart) gone++;
+    }
+    let beyond = this.beyond.get(output);
+    beyond?.remove(0, mark);
+    for (const flight of flights.splice(0, gone)) {
+      for (const [from, to] of flight.settledRanges()) {
+        if (to <= mark) continue;
+        if (beyond === undefined) this.beyond.set(output, (beyond = new Ranges()));
+        if (beyond.list.length < MAX_RANGES) beyond.add(Math.max(from, mark), to);
+      }
+    }
+    if (beyond?.empty === true) this.beyond.delete(output);
   }
 
   /** The lowest mark: where reading resumes. */
   position(): number {
-    let position = Math.min(this.emitted, this.heldFrom);
+    let position = this.beforeRecord(Math.min(this.emitted, this.neededFrom));
     for (const output of this.outputs()) position = Math.min(position, this.progress(output).mark);
+    if (!this.torn.empty) this.torn.remove(0, position);
     return position;
   }
 

@@ -30,8 +30,10 @@ export interface TimeFormat {
   readonly seconds: number;
   /** 0 to 999,999,999. */
   readonly nanos: number;
-  /** Reads the beginning of a text; what stands behind the time is left alone. */
-  parse(text: string): boolean;
+  /** Offset behind what was read. */
+  readonly end: number;
+  /** Reads a text from an offset on; what stands behind the time is left alone. */
+  parse(text: string, from?: number): boolean;
 }
 
 /**
@@ -69,6 +71,7 @@ const DAY = 86_400;
 class TimeParser implements TimeFormat {
   seconds = 0;
   nanos = 0;
+  end = 0;
 
   private readonly steps: readonly Step[];
   /** Offset of times that carry none. */
@@ -126,26 +129,26 @@ class TimeParser implements TimeFormat {
       head.every((step) => step.kind !== 'zone');
   }
 
-  parse(text: string): boolean {
+  parse(text: string, from = 0): boolean {
     const { lastText } = this;
     if (lastText !== undefined) {
       if (!this.cachesHead) {
-        if (text === lastText) return true;
-      } else if (text.startsWith(lastText)) {
-        if (!this.tail(text, lastText.length)) return false;
+        if (from === 0 && text === lastText) return true;
+      } else if (text.startsWith(lastText, from)) {
+        if (!this.tail(text, from + lastText.length)) return false;
         this.seconds = this.local - this.offsetAt(this.local);
         return true;
       }
     }
-    return this.parseAnew(text);
+    return this.parseAnew(text, from);
   }
 
-  private parseAnew(text: string): boolean {
+  private parseAnew(text: string, from: number): boolean {
     this.lastText = undefined;
     this.clear();
     const { steps, fractionAt } = this;
-    let at = 0;
-    let head = 0;
+    let at = from;
+    let head = from;
     for (let index = 0; index < steps.length; index++) {
       if (index === fractionAt) head = at;
       const next = this.step(steps[index] as Step, text, at);
@@ -157,13 +160,15 @@ class TimeParser implements TimeFormat {
       // Forgiven: the fraction with its separator may be missing, and then whatever does not fit any more.
       if (index > fractionAt || fractionAt === steps.length || index < fractionAt - 1) break;
       index = fractionAt;
-      head = 0;
+      head = from;
     }
+    this.end = at;
     this.local = this.civil();
     this.seconds = this.local - this.offsetAt(this.local);
     if (this.isToday) return true;
-    if (!this.cachesHead) this.lastText = text;
-    else if (head > 0) this.lastText = text.slice(0, head);
+    if (this.cachesHead) {
+      if (head > from) this.lastText = text.slice(from, head);
+    } else if (from === 0) this.lastText = text;
     return true;
   }
 
@@ -172,13 +177,15 @@ class TimeParser implements TimeFormat {
     this.carried = Number.isNaN(this.epoch) ? Number.NaN : 0;
     let at = this.fraction(text, from);
     if (at < 0) return false;
-    if (this.behindFraction.length === 0) return true;
-    if (this.endsInZone) return this.carriedZone(text, at) >= 0;
-    for (const step of this.behindFraction) {
-      at = this.step(step, text, at);
-      if (at < 0) return false;
+    if (this.endsInZone) at = this.carriedZone(text, at);
+    else {
+      for (const step of this.behindFraction) {
+        at = this.step(step, text, at);
+        if (at < 0) return false;
+      }
     }
-    return true;
+    this.end = at;
+    return at >= 0;
   }
 
   private offsetAt(local: number): number {

@@ -9,6 +9,9 @@ import type { FilterChain } from './filters.ts';
 import type { InputLedger } from './input-ledger.ts';
 import type { Router } from './router.ts';
 
+/** Of its memory, an input may keep one part in so many for records that are not complete: nothing would come of it while it waits. */
+const KEPT_SHARE = 4;
+
 /** What batches flow through; exchanged as a whole by a reload. */
 export interface Flow {
   filters: FilterChain;
@@ -32,6 +35,8 @@ export class InputRunner {
   private readonly flow: () => Flow;
   private readonly serviceFilesystem: () => boolean;
   private stopped = false;
+  /** Bytes of records that are not complete. */
+  private kept = 0;
   /** The batch that asynchronous filters are at work on; later ones wait for it. */
   private pending: Promise<void> | undefined;
 
@@ -91,6 +96,14 @@ export class InputRunner {
         held = 0;
       },
     };
+  }
+
+  /** Counts what the input keeps of records that are not complete; false when that is more than its share. */
+  keep(bytes: number): boolean {
+    if (bytes < 0) this.memory.release(-bytes, this.account);
+    else this.memory.charge(bytes, this.account);
+    this.kept += bytes;
+    return this.kept <= this.account.limit / KEPT_SHARE;
   }
 
   /** No batch is taken from now on. */

@@ -83,3 +83,30 @@ test('quickstart', async ({ rig }) => {
   );
   await second.stop();
 });
+
+test('kubernetes-filter', async ({ rig }) => {
+  cpSync(SAMPLES, rig.path('pipelines'), {
+    recursive: true,
+    filter: (path) => !path.startsWith(join(SAMPLES, 'out')),
+  });
+  const agent = await rig.start({ config: 'pipelines/kubernetes-filter.yaml', state: null });
+  await agent.shown(6);
+  const shown = agent.stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown> & { kubernetes: { pod_name: string } });
+  const of = (pod: string) => shown.filter(({ kubernetes }) => kubernetes.pod_name.startsWith(pod));
+  expect(of('web').map(({ code, log }) => code ?? log)).toEqual([
+    '200',
+    '502',
+    expect.stringContaining('upstream prematurely closed'),
+  ]);
+  expect(of('checkout').map(({ msg, log }) => msg ?? log)).toEqual([
+    'order accepted',
+    'payment failed',
+    'shutting down',
+  ]);
+  expect(of('checkout')[1]?.['stack']).toMatch(/pay\.js:88\)\n {2}at checkout/);
+  expect(agent.stdout).toContain('"order":918273645546372819');
+  expect((await agent.scrape()).sum('tailrace_kubernetes_records_without_metadata_total')).toBe(0);
+});

@@ -41,6 +41,30 @@ describe('Batch', () => {
     expect(batch.record(0)).toEqual({ host: 'h' });
   });
 
+  it('splices a constant member into the text of a line, without its record', () => {
+    const batch = linesBatch('one\ntwo "host":1');
+    for (let i = 0; i < 2; i++) batch.set(i, 'host', 'h', '"host":"h"');
+    expect(jsonOf(batch)).toEqual(['{"log":"one","host":"h"}', '{"log":"two \\"host\\":1","host":"h"}']);
+    expect(batch.record(1)).toEqual({ log: 'two "host":1', host: 'h' });
+    const own = linesBatch('x', 'host');
+    own.set(0, 'host', 'h', '"host":"h"');
+    expect(jsonOf(own)).toEqual(['{"host":"h"}']);
+  });
+
+  it('writes a record on demand, so that members are spliced into it', () => {
+    const shared = Object.freeze({ a: 1 });
+    const batch = new Batch();
+    batch.push({ log: 'x' }, undefined, 0, 0);
+    batch.write(0);
+    // A text that is not that of the value shows that it was spliced.
+    batch.set(0, 'k', shared, '"k":{"a":1.0}');
+    expect(jsonOf(batch)).toEqual(['{"log":"x","k":{"a":1.0}}']);
+    expect(batch.record(0)).toEqual({ log: 'x', k: { a: 1 } });
+    batch.edit(0)['log'] = 'y';
+    batch.write(0);
+    expect(jsonOf(batch)).toEqual(['{"log":"y","k":{"a":1}}']);
+  });
+
   it('keeps the digits of integers past 2^53, spliced or re-serialised', () => {
     const batch = new Batch();
     const text = '{"id":9007199254740993,"big":1e400}';
@@ -69,6 +93,38 @@ describe('Batch', () => {
     expect(jsonOf(batch)).toEqual(['{"log":"one"}', '{"log":"three"}']);
     expect(batch.metadata).toEqual([{ n: 1 }, { n: 3 }]);
     expect([...batch.starts]).toEqual([5, 13]);
+  });
+
+  it('takes lines that stand for more than their text', () => {
+    const batch = new Batch();
+    const shape = {
+      record: (start: number, stop: number) => ({ from: start, to: stop }),
+      json: (start: number, stop: number) => `{"from":${start},"to":${stop}}`,
+    };
+    batch.useLines('log', { slice: () => '', shape });
+    batch.pushLine(1, 2, 3, 4, 0, 1);
+    expect(batch.json(0)).toBe('{"from":3,"to":4}');
+    expect(batch.record(0)).toEqual({ from: 3, to: 4 });
+    batch.set(0, 'k', 'v');
+    batch.detach();
+    expect(batch.json(0)).toBe('{"from":3,"to":4,"k":"v"}');
+  });
+
+  it('is split in two', () => {
+    const batch = linesBatch('a\nb\nc');
+    batch.push({ d: 1 }, undefined, 5, 6, 7, 8);
+    batch.metadata = [];
+    batch.metadata[2] = { m: 1 };
+    const rest = batch.split(2);
+    expect(jsonOf(batch)).toEqual(['{"log":"a"}', '{"log":"b"}']);
+    expect(jsonOf(rest)).toEqual(['{"log":"c"}', '{"d":1}']);
+    expect(rest.metadata).toEqual([{ m: 1 }]);
+    expect([[...rest.starts], [...rest.stops], [...rest.seconds], [...rest.nanos]]).toEqual([
+      [4, 7],
+      [6, 8],
+      [1, 5],
+      [2, 6],
+    ]);
   });
 
   it('is independent of its lines after detach', () => {

@@ -79,6 +79,55 @@ describe('Source (rule 6: marks per source and output)', () => {
     expect(source.position()).toBe(120);
   });
 
+  it('lets no mark stand within a record, nor behind one of which parts are missing', () => {
+    const source = new Source('s', 0);
+    const first = fly(source, 'out', 0);
+    const second = fly(source, 'out', 100);
+    source.unfinished = { from: 150 };
+    source.keepWhole(35, 110);
+    first.settle(0, 5);
+    expect(source.progress('out').mark).toBe(35);
+    first.settle(5, 10);
+    second.settle(0, 1);
+    expect(source.progress('out').mark).toBe(110);
+    second.settle(1, 10);
+    expect(source.progress('out')).toEqual({ mark: 150, settled: [[150, 200]] });
+    // Flights are forgotten, what they said is not.
+    expect(source.progress('out')).toEqual({ mark: 150, settled: [[150, 200]] });
+    source.unfinished = undefined;
+    expect(source.progress('out')).toEqual({ mark: 200, settled: [] });
+    expect(source.position()).toBe(200);
+  });
+
+  it('lends bytes to a record of another source: both are done with at once', () => {
+    const [old, next] = [new Source('a', 0), new Source('b', 0)];
+    old.advance(100);
+    const flight = fly(next, 'out', 0);
+    old.lend(90, next, 10);
+    expect(old.position()).toBe(90);
+    old.dirty = false;
+    next.dirty = false;
+    flight.settle(0, 1);
+    expect(old.dirty).toBe(true);
+    expect(old.position()).toBe(100);
+  });
+
+  it('puts a flight that comes late where its bytes are', () => {
+    const source = new Source('s', 0);
+    fly(source, 'out', 100);
+    const late = fly(source, 'out', 0);
+    expect(source.progress('out').mark).toBe(0);
+    late.settle(0, 10);
+    expect(source.progress('out').mark).toBe(100);
+  });
+
+  it('remembers what was acknowledged before a restart as long as the mark is held back', () => {
+    const source = new Source('s', 20, new Map([['out', { mark: 20, settled: [[50, 90]] }]]));
+    source.unfinished = { from: 20 };
+    source.advance(100);
+    expect(source.progress('out')).toEqual({ mark: 20, settled: [[50, 90]] });
+  });
+
   it('reports becoming dirty once', () => {
     const source = new Source('s', 0);
     let calls = 0;

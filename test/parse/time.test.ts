@@ -137,6 +137,16 @@ describe('compileTimeFormat', () => {
     expect(read('%Y-%m-%dT%H:%M:%S.%L%z', text, { strict: false })).toBe(time);
   });
 
+  it('reads from the middle of a text, and says where it ended', () => {
+    const time = compileTimeFormat('%Y-%m-%dT%H:%M:%S.%L%z');
+    const text = 'a 2021-03-04T05:06:07.5Z b 2021-03-04T05:06:07.25+00:00 c';
+    expect([time.parse(text, 2), time.nanos, time.end]).toEqual([true, 500_000_000, 24]);
+    expect([time.parse(text, 27), time.nanos, time.end]).toEqual([true, 250_000_000, 55]);
+    expect(time.parse(text, 1)).toBe(false);
+    const plain = compileTimeFormat('%H:%M');
+    expect([plain.parse('x 05:06', 2), plain.end]).toEqual([true, 7]);
+  });
+
   it('goes on from a text with the same second', () => {
     const time = compileTimeFormat('%Y-%m-%dT%H:%M:%S.%L%z');
     const seen = ['05.1Z', '05.25+01:00', '05.x', '05.000000001Z', '06.5Z', '05.5-01', '05.5 '].map((end) =>

@@ -6,6 +6,10 @@ import { statOf } from './siblings.ts';
 import type { TailFile } from './tail-file.ts';
 
 export interface TableEvents {
+  /** A file is followed from now on. */
+  onFollowed: (file: TailFile) => void;
+  /** It is followed no more. */
+  onForgotten: (file: TailFile) => void;
   /** A file has something to read, or may have. */
   onReady: (file: TailFile) => void;
   /** No matching path leads to a file any more. */
@@ -31,6 +35,7 @@ export class FileTable {
   /** Takes a file in; `path` leads to it, undefined where it is rotated away already. */
   add(file: TailFile, path: string | undefined): void {
     this.files.set(file.key, file);
+    this.events.onFollowed(file);
     this.atRealPath.set(file.realPath, file);
     if (path !== undefined) this.name(path, file);
     else {
@@ -46,6 +51,7 @@ export class FileTable {
     file.names.clear();
     if (this.atRealPath.get(file.realPath) === file) this.atRealPath.delete(file.realPath);
     for (const [path, last] of this.lastAt) if (last === file) this.lastAt.delete(path);
+    this.events.onForgotten(file);
   }
 
   ready(file: TailFile): void {

@@ -7,8 +7,12 @@
  */
 import { isAscii } from 'node:buffer';
 import { Batch } from '../../../src/plugin.ts';
-import type { Emit, LineText, LogRecord, ParsedEvent, Parser } from '../../../src/plugin.ts';
+import type { Emit, LineShape, LineText, LogRecord, ParsedEvent, Parser } from '../../../src/plugin.ts';
 import type { ChooseEncoding, TextEncoding } from './encoding.ts';
+import { Assembly } from './join/assembly.ts';
+import { FileJoin, joinOf } from './join/held.ts';
+import type { HeldRecord, ReleaseReason } from './join/held.ts';
+import type { BlockLines, Joiner, JoinPlan } from './join/joiner.ts';
 import { GUARD_BYTES } from './tail-file.ts';
 import type { TailFile } from './tail-file.ts';
 
@@ -20,9 +24,20 @@ const CR_BYTES = 2;
 /** The longest character of the encodings that are no Unicode. */
 const LONGEST_CHARACTER = 4;
 
+/** What becomes of the lines of a file. */
+export interface FileFormat {
+  /** Takes each line; not where lines are joined. */
+  parser: Parser | undefined;
+  /** Joins lines to records. Compared by identity: files that have the same share it. */
+  join: JoinPlan | undefined;
+}
+
 export interface LineOptions {
   key: string;
-  parser: Parser | undefined;
+  /** Asked at every turn of a file: it may become another one while the file is read. */
+  formatOf: (file: TailFile) => FileFormat;
+  /** Of a joined record; a longer one is cut into several. Bytes. */
+  maxRecord: number;
   pathKey: string | undefined;
   offsetKey: string | undefined;
   skipEmptyLines: boolean;
@@ -34,25 +49,45 @@ export interface LineOptions {
 
 export interface LineEvents {
   emit: Emit;
+  /** A batch is complete; it may still be changed. */
+  onBatch?: (file: TailFile, batch: Batch) => void;
   /** Lines that were cut or skipped. */
   onLongLine: (file: TailFile, action: 'cut' | 'skip') => void;
   onUnparsed: (file: TailFile, reason: string) => void;
+  /** A record went on without its rest. */
+  onReleased: (reason: ReleaseReason) => void;
+  /** Counts what is held of records that are not complete; false when that is too much. */
+  keep: (bytes: number) => boolean;
 }
 
 /** The text of the block that is being read. */
-class BlockText implements LineText {
+class BlockText implements LineText, BlockLines {
+  shape: LineShape | undefined;
   buffer = Buffer.allocUnsafeSlow(BLOCK_BYTES);
   /** Bytes in the block. */
   length = 0;
   /** The block as text when it is ASCII: then offsets in both are the same. */
   text: string | undefined;
   private decode: TextEncoding['decode'];
+  private bytes: string | undefined;
 
   load(length: number, decode: TextEncoding['decode']): void {
     this.length = length;
     this.decode = decode;
     const ascii = decode === undefined && isAscii(this.buffer.subarray(0, length));
     this.text = ascii ? this.buffer.toString('latin1', 0, length) : undefined;
+    this.bytes = this.text;
+  }
+
+  get head(): string | undefined {
+    if (this.decode === undefined) this.bytes ??= this.buffer.toString('latin1', 0, this.length);
+    return this.bytes;
+  }
+
+  copy(start: number, stop: number): string {
+    const { buffer } = this;
+    if (this.decode !== undefined) return this.decode(buffer.subarray(start, stop));
+    return buffer.toString(this.text === undefined ? 'utf8' : 'latin1', start, stop);
   }
 
   slice(start: number, stop: number): string {
@@ -86,10 +121,15 @@ export class LineReader {
   private waited = false;
   private seconds = 0;
   private nanos = 0;
+  private parser: Parser | undefined;
+  private joiner: Joiner | undefined;
+  private readonly joiners = new WeakMap<JoinPlan, Joiner>();
+  private readonly assembly: Assembly;
 
   constructor(options: LineOptions, events: LineEvents) {
     this.options = options;
     this.events = events;
+    this.assembly = new Assembly(options, events);
   }
 
   /**
@@ -102,6 +142,7 @@ export class LineReader {
     let filled = 0;
     let progressed = false;
     if (!file.hasItsHead) return 'truncated';
+    await this.choose(file);
     // The guard is read along with what follows it, to see in one go whether it is still there.
     let guard = file.compressed ? 0 : file.guard.length;
     try {
@@ -147,9 +188,56 @@ export class LineReader {
     }
   }
 
+  /** Asks what is to become of the lines of a file. */
+  private async choose(file: TailFile): Promise<void> {
+    const { parser, join } = this.options.formatOf(file);
+    this.parser = parser;
+    this.joiner = undefined;
+    if (join === undefined) {
+      // It was joined before a reload, and is no longer.
+      if (joinOf(file.source)?.busy === true) await this.release(file, 'interrupted');
+      file.join = undefined;
+    } else {
+      this.joiner = this.joiners.get(join);
+      if (this.joiner === undefined) {
+        this.joiner = join.joiner(this.block);
+        this.joiners.set(join, this.joiner);
+      }
+      if (file.join === undefined) this.adoptJoin(file);
+    }
+    this.block.shape = this.joiner?.shape;
+  }
+
+  /** Begins to join, or goes on with what an earlier input left with the source. */
+  private adoptJoin(file: TailFile): void {
+    file.join = joinOf(file.source) ?? new FileJoin(file.source);
+    file.source.unfinished = file.join;
+    if (file.join.bytes > 0) this.events.keep(file.join.bytes);
+  }
+
+  /** Lets records of a file go on without their rest. Resolves when they were handed over. */
+  async release(
+    file: TailFile,
+    reason: ReleaseReason,
+    isDue: (held: HeldRecord) => boolean = () => true,
+  ): Promise<void> {
+    const join = joinOf(file.source);
+    const due = join?.held.filter(isDue) ?? [];
+    if (join === undefined || due.length === 0) return;
+    const batch = new Batch();
+    batch.source = file.source;
+    batch.base = file.offset;
+    this.tellTime();
+    const { assembly } = this;
+    assembly.begin(batch, join, file.shown, this.seconds, this.nanos);
+    for (const held of due) assembly.release(held, reason);
+    await this.emitJoined(file);
+  }
+
   /** Emits the last line of a file that will not get an end any more, flagged. False when there is none. */
   async finish(file: TailFile): Promise<boolean> {
     const { block } = this;
+    await this.choose(file);
     let filled = 0;
     for (;;) {
       if (filled === block.buffer.length) {
@@ -194,10 +282,15 @@ export class LineReader {
     batch.useLines(this.options.key, this.block);
     batch.source = file.source;
     batch.base = file.offset;
+    this.tellTime();
+    if (file.join !== undefined) this.assembly.begin(batch, file.join, file.shown, this.seconds, this.nanos);
+    return batch;
+  }
+
+  private tellTime(): void {
     const now = Date.now();
     this.seconds = Math.floor(now / 1000);
     this.nanos = (now % 1000) * 1_000_000;
-    return batch;
   }
 
   /** Emits the whole lines of the block; resolves with the number of bytes that are done with. */
@@ -212,7 +305,7 @@ export class LineReader {
 
   private async handOver(file: TailFile, batch: Batch, consumed: number): Promise<void> {
     const { buffer } = this.block;
-    const room = batch.length > 0 ? this.events.emit(file.tag, batch) : undefined;
+    const room = this.joiner === undefined ? this.emit(file, batch) : this.emitJoined(file);
     // Only now: if the pipeline fails, these bytes are read again.
     if (consumed >= GUARD_BYTES) {
       file.guard = Buffer.from(buffer.subarray(consumed - GUARD_BYTES, consumed));
@@ -227,6 +320,20 @@ export class LineReader {
     if (room !== undefined) await room;
     // Bytes that became no event (empty or skipped lines) are done with as well.
     source.advance(offset);
+  }
+
+  private emit(file: TailFile, batch: Batch): Promise<void> | undefined {
+    if (batch.length > 0) this.events.onBatch?.(file, batch);
+    return batch.length > 0 ? this.events.emit(file.tag, batch) : undefined;
+  }
+
+  private emitJoined(file: TailFile): Promise<unknown> | undefined {
+    const rooms: Promise<void>[] = [];
+    for (const batch of this.assembly.finish()) {
+      const room = this.emit(file, batch);
+      if (room !== undefined) rooms.push(room);
+    }
+    return rooms.length === 0 ? undefined : Promise.all(rooms);
   }
 
   private frame(file: TailFile, batch: Batch, filled: number): number {
@@ -323,7 +430,12 @@ export class LineReader {
     next: number,
     metadata: LogRecord | undefined,
   ): void {
-    const { parser, pathKey, offsetKey, key } = this.options;
+    if (this.joiner !== undefined) {
+      this.joiner.take(this.assembly, start, stop, next, metadata);
+      return;
+    }
+    const { parser } = this;
+    const { pathKey, offsetKey, key } = this.options;
     if (parser !== undefined && this.parse(batch, file, parser, start, stop, next)) {
       this.decorate(batch, file, start);
     } else if (pathKey === undefined && offsetKey === undefined) {

@@ -35,7 +35,7 @@ export interface RescueOptions {
   reader: () => LineReader;
   /** Reads at most about so many bytes; `stopped` is asked between blocks. */
   read: (file: TailFile, reader: LineReader, budget: number, stopped: () => boolean) => Promise<void>;
-  /** Takes a last line without its end. */
+  /** Takes a last line without its end, and records without their rest. */
   finish: (file: TailFile, reader: LineReader) => Promise<void>;
 }
 
@@ -104,8 +104,10 @@ export class Rescue {
     if (now >= this.tryAgainAt && !(await this.save(truncated, due))) {
       this.tryAgainAt = performance.now() + TRY_AGAIN_MS;
       const unsaved = due.filter((file) => !file.isDone);
-      for (const file of unsaved.slice(0, Math.max(0, unsaved.length - limit)))
+      for (const file of unsaved.slice(0, Math.max(0, unsaved.length - limit))) {
+        if (file.isHolding) await this.options.reader().release(file, 'file_gone');
         await follower.endings.letGo(file);
+      }
     }
     for (const file of deleted) await this.forget(file);
     follower.endings.forgetRetired();
@@ -148,7 +150,7 @@ export class Rescue {
     const { follower, waitMs, finish, reader } = this.options;
     const idleSince = Math.max(file.deletedAt ?? 0, file.caughtUpAt ?? Number.POSITIVE_INFINITY);
     if (file.broken || !follower.isFollowed(file) || performance.now() - idleSince < waitMs) return;
-    if (file.offset < file.size) await finish(file, reader());
+    if (file.offset < file.size || file.isHolding) await finish(file, reader());
     if (file.isDone && !file.hasMore) follower.endings.forget(file);
   }
 
@@ -172,12 +174,14 @@ export class Rescue {
     for (const file of follower.files.values()) {
       if (over.aborted) return;
       if (!file.observeDeletion()) {
+        // It goes on with a record whose beginning nobody can read again.
+        await reader().release(file, 'file_gone', ({ spans }) => spans.some(({ source }) => source.gone));
         if (file.source.gone) await secure(file.source);
         continue;
       }
       do await this.readOn(file, () => over.aborted);
       while (file.isOpen && file.hasMore && !over.aborted);
-      const isCut = file.isOpen && !file.broken && file.offset < file.size;
+      const isCut = file.isOpen && !file.broken && (file.offset < file.size || file.isHolding);
       if (isCut && !over.aborted) await finish(file, reader());
       await secure(file.source);
     }

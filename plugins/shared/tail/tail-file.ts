@@ -2,6 +2,8 @@
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import type { Source, SourceIdentity } from '../../../src/plugin.ts';
 import type { TextEncoding } from './encoding.ts';
+import { joinOf } from './join/held.ts';
+import type { FileJoin } from './join/held.ts';
 import { gzipHead, GzipReader } from './gzip.ts';
 import { bytesBefore, FINGERPRINT_BYTES, fingerprintOf, tailHashAt } from './identity.ts';
 import { PlainReader } from './reader.ts';
@@ -51,6 +53,8 @@ export class TailFile {
   /** Bytes that it is known to have. */
   size: number;
   encoding: TextEncoding | undefined;
+  /** The state of joining its lines, once one was read that is to be joined. */
+  join: FileJoin | undefined;
   /** No matching path leads to it any more: nothing but late writers add to it. Monotonic milliseconds. */
   rotatedAt: number | undefined;
   /** The rest of an over-long line is being passed over. */
@@ -217,6 +221,12 @@ export class TailFile {
     this.described = undefined;
     this.skipping = false;
     this.encoding = undefined;
+    this.join = undefined;
+  }
+
+  /** A record waits for its rest. */
+  get isHolding(): boolean {
+    return (joinOf(this.source)?.held.length ?? 0) > 0;
   }
 
   /** True when there may be something to read. */

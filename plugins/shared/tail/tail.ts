@@ -4,10 +4,13 @@
  */
 import type { Emit, Input, InputContext } from '../../../src/plugin.ts';
 import { Rarely } from '../rarely.ts';
+import { Attendants } from './attendants.ts';
+import type { Attend } from './attendants.ts';
 import { Follower } from './follower.ts';
 import type { FollowOptions } from './follow-options.ts';
 import { observe } from '../gauges.ts';
 import { GzipError } from './gzip.ts';
+import { FileJoin, joinOf } from './join/held.ts';
 import { LineReader } from './line-reader.ts';
 import type { LineEvents, LineOptions } from './line-reader.ts';
 import { Rescue } from './rescue.ts';
@@ -19,6 +22,8 @@ export interface TailOptions extends Omit<FollowOptions, 'store' | 'log'>, LineO
   rotateWaitMs: number;
   /** Milliseconds after which a last line without an end is taken as it is; 0: never. */
   unterminatedMs: number;
+  /** Who attends to the files, where an input does more than follow them. */
+  attend?: Attend | undefined;
 }
 
 /** Bytes of one file before the next has its turn. */
@@ -33,6 +38,7 @@ export class TailInput implements Input {
   private readonly context: InputContext;
   private readonly follower: Follower;
   private readonly rescue: Rescue;
+  private readonly attendants: Attendants | undefined;
   private readonly ready = new Set<TailFile>();
   private readonly observed: (() => void)[] = [];
   private stopped = false;
@@ -59,12 +65,15 @@ export class TailInput implements Input {
     ).labels({ name });
     const refused = counter('files_refused', 'Paths that match and are not read, by reason.');
     const lost = counter('lost_bytes', 'Bytes of files that went before they were read, by reason.');
+    const { attend } = options;
+    this.attendants = attend && new Attendants(attend, (file) => this.makeReady(file));
     this.follower = new Follower(
       { ...options, store, log },
       {
+        onFollowed: (file) => this.attendants?.followed(file),
+        onForgotten: (file) => this.attendants?.forgotten(file),
         onReady: (file) => {
-          this.ready.add(file);
-          this.wake();
+          if (this.attendants?.waiting(file) === undefined) this.makeReady(file);
         },
         onOpened: () => opened.value++,
         onClosed: () => closed.value++,
@@ -101,6 +110,11 @@ export class TailInput implements Input {
     this.observed.push(observe(metrics.gauge(metric, help), name, value));
   }
 
+  private makeReady(file: TailFile): void {
+    this.ready.add(file);
+    this.wake();
+  }
+
   async start(emit: Emit): Promise<void> {
     const events = this.lineEvents();
     const saving = this.rescue.through(emit);
@@ -126,7 +140,15 @@ export class TailInput implements Input {
       )
       .labels({ name });
     const seldom = new Rarely();
+    const partial = metrics.counter(
+      'tailrace_input_partial_records_total',
+      'Records that went on without their rest, by reason.',
+    );
     return {
+      keep: (bytes) => this.context.keep(bytes),
+      onReleased: (reason) => {
+        partial.labels({ name, reason }).value++;
+      },
       onLongLine: (file, action) => {
         long.labels({ name, action }).value++;
         if (action === 'skip') this.context.drop('long_line', 1);
@@ -135,6 +157,7 @@ export class TailInput implements Input {
           'A line is longer than buffer_max_size',
         );
       },
+      onBatch: (file, batch) => this.attendants?.of(file)?.process(batch),
       onUnparsed: (file, reason) => {
         unparsed.value++;
         const lines = seldom.happened();
@@ -164,7 +187,7 @@ export class TailInput implements Input {
         if (performance.now() >= this.housekeepingDue) await this.keepHouse(reader);
         const file = this.next();
         if (file !== undefined) await this.read(file, reader, QUANTUM, () => this.stopped);
-        else if (this.options.exitOnEof && !this.ended && !this.follower.isWaiting) await this.end(reader);
+        else if (this.options.exitOnEof && !this.ended && !this.isWaiting) await this.end(reader);
         else await this.sleep();
       } catch (error) {
         this.context.log.error({ error }, 'Reading files failed; it is tried again');
@@ -173,12 +196,15 @@ export class TailInput implements Input {
     }
   }
 
+  private get isWaiting(): boolean {
+    return this.follower.isWaiting || this.attendants?.isWaiting === true;
+  }
+
   /** The file whose turn it is; a generation only after the one before it. */
   private next(): TailFile | undefined {
     for (const file of this.ready) {
       const { predecessor } = file;
       if (predecessor?.hasMore === true && this.ready.has(predecessor)) continue;
-      file.predecessor = undefined;
       this.ready.delete(file);
       return file;
     }
@@ -192,9 +218,14 @@ export class TailInput implements Input {
     stopped: () => boolean,
   ): Promise<void> {
     // While somebody waited for room it may have been let go.
+    const waiting = this.attendants?.waiting(file);
+    // Deleted files are read whether or not it is their turn.
+    if (waiting !== undefined) await waiting;
     if (file.broken || !this.follower.isFollowed(file)) return;
     try {
+      this.follow(file);
       if (!this.follower.open(file)) {
+        await reader.release(file, 'file_gone');
         this.follower.endings.abandon(file);
         return;
       }
@@ -204,6 +235,7 @@ export class TailInput implements Input {
       file.look();
       const result = await reader.turn(file, budget, stopped);
       if (result === 'truncated') {
+        await reader.release(file, 'file_gone');
         this.follower.endings.restart(file);
         this.housekeepingDue = 0;
         this.rescue.hurry();
@@ -216,6 +248,18 @@ export class TailInput implements Input {
     } finally {
       file.busy = false;
     }
+  }
+
+  /** What the generation before a file left open goes on at its head. */
+  private follow(file: TailFile): void {
+    const { predecessor } = file;
+    if (predecessor === undefined) return;
+    file.predecessor = undefined;
+    const before = joinOf(predecessor.source);
+    if (before?.busy !== true || predecessor.hasMore || file.offset > 0) return;
+    file.join ??= new FileJoin(file.source);
+    file.source.unfinished = file.join;
+    file.join.inherit(before, file.offset);
   }
 
   private caughtUp(file: TailFile): void {
@@ -255,18 +299,39 @@ export class TailInput implements Input {
       if (file.rotatedAt !== undefined) this.follower.noticeGrowth(file);
       if (file.caughtUpAt === undefined && !file.broken) continue;
       const idle = now - (file.caughtUpAt ?? 0);
+      if (file.isHolding) await this.letGo(file, reader, now);
       const rotated =
         file.rotatedAt !== undefined && now - file.rotatedAt >= rotateWaitMs && idle >= rotateWaitMs;
       const expired = unterminatedMs > 0 && idle >= unterminatedMs;
-      if ((rotated || expired) && !file.broken && file.offset < file.size) await this.finish(file, reader);
+      if ((rotated || expired) && !file.broken && file.offset < file.size)
+        await this.finishLine(file, reader);
       if (!rotated || this.ready.has(file) || !this.follower.isFollowed(file)) continue;
       if (file.source.position() >= file.offset) this.follower.endings.forget(file);
     }
     await this.rescue.look();
     this.follower.endings.forgetRetired();
+    for (const attendant of this.attendants?.all() ?? []) await attendant.speak?.();
   }
 
+  /** Records that waited long enough for their rest go on without it. */
+  private async letGo(file: TailFile, reader: LineReader, now: number): Promise<void> {
+    const { join } = this.options.formatOf(file);
+    if (join === undefined || this.ready.has(file)) return;
+    // Of a file that was just rotated, the rest may come in the next one.
+    const wait =
+      file.rotatedAt === undefined ? join.waitMs : Math.max(join.waitMs, this.options.rotateWaitMs);
+    await reader.release(file, join.endsByWaiting ? 'none' : 'timeout', ({ at }) => now - at >= wait);
+  }
+
+  /** Takes what there is of a file that gets no more: a line without its end, records without their rest. */
   private async finish(file: TailFile, reader: LineReader): Promise<void> {
+    if (file.offset < file.size) await this.finishLine(file, reader);
+    if (!file.isHolding) return;
+    const endsByWaiting = this.options.formatOf(file).join?.endsByWaiting === true;
+    await reader.release(file, endsByWaiting ? 'none' : file.rotatedAt === undefined ? 'end' : 'file_gone');
+  }
+
+  private async finishLine(file: TailFile, reader: LineReader): Promise<void> {
     try {
       if (!this.follower.open(file)) return;
       file.busy = true;
@@ -281,7 +346,7 @@ export class TailInput implements Input {
   /** All files were read to their ends, and that is all that was asked for. */
   private async end(reader: LineReader): Promise<void> {
     for (const file of this.follower.files.values()) {
-      if (!file.broken && file.offset < file.size) await this.finish(file, reader);
+      if (!file.broken && (file.offset < file.size || file.isHolding)) await this.finish(file, reader);
     }
     if (this.ready.size > 0) return;
     this.ended = true;
@@ -315,10 +380,17 @@ export class TailInput implements Input {
     await this.follower.stop();
     await this.running;
     await this.rescue.finish(over);
+    // Without positions, nobody will read again what is held.
+    if (this.context.store !== undefined) return;
+    for (const file of this.follower.files.values())
+      if (file.isHolding) await this.finish(file, this.newReader());
   }
 
   async close(): Promise<void> {
     for (const end of this.observed) end();
+    for (const { join } of this.follower.files.values())
+      if (join !== undefined) this.context.keep(-join.bytes);
+    this.attendants?.close();
     await this.follower.endings.close();
   }
 }

@@ -208,15 +208,6 @@ describe('security 17: what is no log file', () => {
 });
 
 describe('options', () => {
-  it.each(['multiline', 'docker_mode', 'multiline.parser', 'parser_firstline', 'parser_*'])(
-    '%s is not there yet',
-    (key) => {
-      expect(problems({ path: '/a', [key]: '1 on' })).toEqual([
-        expect.stringContaining('does not join lines yet'),
-      ]);
-    },
-  );
-
   it('are wrong without a path, or with an expression that is none', () => {
     expect(problems({ path: '' })).toEqual([expect.stringContaining('names no file')]);
     expect(problems({ path: '/a', tag_regex: '(' })).toHaveLength(1);

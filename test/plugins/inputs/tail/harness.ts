@@ -20,16 +20,24 @@ export interface TailEvent {
   source: string;
   start: number;
   stop: number;
+  /** The output had acknowledged it before a restart: it is not sent again. */
+  skipped: boolean;
 }
 
 /** An output that has what it was given, or keeps it open until told. */
 class Sink {
   open = false;
+  /** What it acknowledged. */
+  readonly delivered: TailEvent[] = [];
   private readonly held: { source: Source; land: () => void }[] = [];
 
-  take(batch: Batch): void {
+  take(batch: Batch, events: readonly TailEvent[]): void {
     const { source, base } = batch;
     if (source === undefined) return;
+    if (events.every(({ skipped }) => skipped)) {
+      source.advance(base + (batch.stops[batch.length - 1] ?? 0));
+      return;
+    }
     const from = base + (batch.starts[0] ?? 0);
     const to = base + (batch.stops[batch.length - 1] ?? 0);
     let landed = this.open;
@@ -43,14 +51,25 @@ class Sink {
     });
     const land = (): void => {
       landed = true;
+      this.delivered.push(...events.filter(({ skipped }) => !skipped));
       source.touch();
     };
-    if (!landed) this.held.push({ source, land });
+    if (landed) land();
+    else this.held.push({ source, land });
     source.advance(to);
   }
 
   settle(): void {
     for (const { land } of this.held.splice(0)) land();
+  }
+
+  /** Settles what `pick` says of what it has, by its place. */
+  settleSome(pick: (index: number) => boolean): void {
+    const all = this.held.splice(0);
+    all.forEach((each, index) => {
+      if (pick(index)) each.land();
+      else this.held.push(each);
+    });
   }
 
   settleOf(source: Source): void {
@@ -68,6 +87,8 @@ export interface Surroundings {
   state?: string | undefined;
   tag?: string;
   parser?: Parser;
+  /** By name. */
+  parsers?: Record<string, Parser>;
   /** What is emitted stays unacknowledged until `settle`. */
   keepBack?: boolean;
   /** There is no room until `drain`; `always`: after it there is none for the next batch. */
@@ -81,6 +102,9 @@ export interface Surroundings {
 export class Tail {
   readonly events: TailEvent[] = [];
   readonly drops: Record<string, number> = {};
+  /** Bytes held of records that are not complete, and how many may be. */
+  kept = 0;
+  mayKeep = Number.POSITIVE_INFINITY;
   /** Ids of the sources that were to be secured, in the order of the calls. */
   readonly secured: string[] = [];
   readonly log = recordingLog();
@@ -110,7 +134,7 @@ export class Tail {
 
   async start(
     options: TailOptions,
-    { tag = 'test', parser, db, disk = () => false }: Surroundings,
+    { tag = 'test', parser, parsers, db, disk = () => false }: Surroundings,
   ): Promise<void> {
     const values = optionsOf(definition.options, options as Record<string, string>);
     this.input = await definition.create(values, {
@@ -122,7 +146,12 @@ export class Tail {
       cwd: '/nowhere',
       agentVersion: '1.2.3',
       store: this.state?.forInput('tail', db === undefined ? {} : { file: db }),
-      parser: () => parser as Parser,
+      parser: (each) => (parsers?.[each] ?? parser) as Parser,
+      findParser: (each) => parsers?.[each] ?? parser,
+      keep: (bytes) => {
+        this.kept += bytes;
+        return this.kept <= this.mayKeep;
+      },
       reserve: () => ({ release: () => {} }),
       secure: async (source) => {
         this.secured.push(source.id);
@@ -141,17 +170,21 @@ export class Tail {
   }
 
   private readonly emit: Emit = (tag, batch) => {
-    for (let index = 0; index < batch.length; index++) {
-      this.events.push({
+    const events = Array.from({ length: batch.length }, (_, index): TailEvent => {
+      const start = batch.base + (batch.starts[index] as number);
+      const stop = batch.base + (batch.stops[index] as number);
+      return {
         tag,
         record: JSON.parse(batch.json(index)) as LogRecord,
         metadata: batch.metadata?.[index],
         source: batch.source?.id ?? '',
-        start: batch.base + (batch.starts[index] as number),
-        stop: batch.base + (batch.stops[index] as number),
-      });
-    }
-    this.sink.take(batch);
+        start,
+        stop,
+        skipped: batch.source?.wasSettled('out', start, stop) === true,
+      };
+    });
+    this.events.push(...events);
+    this.sink.take(batch, events);
     this.changes.emit('change');
     return this.room?.promise;
   };
@@ -185,6 +218,11 @@ export class Tail {
     if (family === undefined || !('sum' in family)) return 0;
     family.collect?.();
     return family.sum(labels);
+  }
+
+  /** The same of all sources, by the order in which they were found. */
+  get positions(): number[] {
+    return (this.state?.forInput('tail').load() ?? []).map(({ source }) => source.position());
   }
 
   drain(): void {

@@ -1,0 +1,157 @@
+/** Records that are not complete: their parts, where these came from, and the state of joining for one file. */
+import type { LogRecord, Source, Unfinished } from '../../../../src/plugin.ts';
+
+/** What has been gathered of a record. */
+export interface Content {
+  /** The record as it is now; its time NaN for that of reading. */
+  finish(): { record: LogRecord; text?: string | undefined; seconds: number; nanos: number };
+}
+
+/** Why a record goes on without what may belong to it. `none`: that is how its kind ends. */
+export type ReleaseReason = 'timeout' | 'size' | 'memory' | 'interrupted' | 'file_gone' | 'end' | 'none';
+
+/** What every record costs while it is held, beside its text. Bytes. */
+const OVERHEAD = 256;
+
+export class HeldRecord<C extends Content = Content> {
+  /** What tells it from others of its file: parser and stream. */
+  readonly key: string;
+  readonly content: C;
+  /** Where it begins in each source that it has parts of, oldest first. */
+  readonly spans: { source: Source; from: number }[];
+  /** The last part, terminator included, in the last of these sources. */
+  lastStart: number;
+  lastStop: number;
+  /** What holding it costs. */
+  bytes = OVERHEAD;
+  /** When the last part came, monotonic milliseconds. */
+  at = performance.now();
+  metadata: LogRecord | undefined;
+  /** What was before it went on without it. */
+  readonly isRest: boolean;
+  /** No line of another record can lie between its own. */
+  readonly isContiguous: boolean;
+
+  constructor(
+    key: string,
+    content: C,
+    place: { source: Source; start: number; stop: number },
+    kind: { isRest: boolean; isContiguous: boolean },
+  ) {
+    this.key = key;
+    this.content = content;
+    this.spans = [{ source: place.source, from: place.start }];
+    this.lastStart = place.start;
+    this.lastStop = place.stop;
+    this.isRest = kind.isRest;
+    this.isContiguous = kind.isContiguous;
+  }
+
+  /** The source that its last part is of. */
+  get source(): Source {
+    return (this.spans.at(-1) as { source: Source }).source;
+  }
+
+  /** Takes in where another part lies. */
+  extend(source: Source, start: number, stop: number): void {
+    if (source !== this.source) this.spans.push({ source, from: start });
+    this.lastStart = start;
+    this.lastStop = stop;
+    this.at = performance.now();
+  }
+
+  /** Where it begins in a source; infinite where it has no part of it. */
+  from(source: Source): number {
+    return this.spans.find((span) => span.source === source)?.from ?? Number.POSITIVE_INFINITY;
+  }
+}
+
+/** Streams that are remembered as broken off; more are forgotten. */
+const MAX_BROKEN = 64;
+
+/** The state of joining in one generation of a file. */
+export class FileJoin implements Unfinished {
+  held: readonly HeldRecord[] = [];
+  /** Something is held, or was broken off: only then a whole line needs a second look. */
+  busy = false;
+  /** Where reading took over what the generation before it left: until that is complete, reading begins there again. */
+  inheritedAt: number | undefined;
+  private readonly source: Source;
+  /** Keys of records that went on without their rest, which is still to come. */
+  private broken: string[] = [];
+  /** Records of this source that go on in the next generation. */
+  private readonly handed = new Set<HeldRecord>();
+
+  constructor(source: Source) {
+    this.source = source;
+  }
+
+  get from(): number {
+    let from = Number.POSITIVE_INFINITY;
+    for (const held of this.held) {
+      from = Math.min(from, held.from(this.source));
+      if (held.spans[0]?.source !== this.source) from = Math.min(from, this.inheritedAt ?? from);
+    }
+    for (const held of this.handed) from = Math.min(from, held.from(this.source));
+    return from;
+  }
+
+  find(key: string): HeldRecord | undefined {
+    return this.held.find((held) => held.key === key);
+  }
+
+  add(held: HeldRecord): void {
+    this.held = [...this.held, held];
+    this.busy = true;
+  }
+
+  remove(held: HeldRecord): void {
+    this.held = this.held.filter((other) => other !== held);
+    this.busy = this.held.length > 0 || this.broken.length > 0;
+  }
+
+  /** The record with this key goes on without its rest. */
+  breakOff(key: string): void {
+    if (this.broken.includes(key)) return;
+    this.broken.push(key);
+    if (this.broken.length > MAX_BROKEN) this.broken.shift();
+    this.busy = true;
+  }
+
+  isBroken(key: string): boolean {
+    return this.broken.includes(key);
+  }
+
+  /** The rest of what was broken off has come to its end. */
+  mend(key: string): void {
+    this.broken = this.broken.filter((other) => other !== key);
+    this.busy = this.held.length > 0 || this.broken.length > 0;
+  }
+
+  /** Takes over what the generation before this one left; reading is at `offset`. */
+  inherit(before: FileJoin, offset: number): void {
+    this.held = [...this.held, ...before.held];
+    for (const held of before.held) before.handed.add(held);
+    for (const key of before.broken) this.breakOff(key);
+    if (before.held.length > 0) this.inheritedAt = offset;
+    before.held = [];
+    before.broken = [];
+    before.busy = false;
+    this.busy = this.held.length > 0 || this.broken.length > 0;
+  }
+
+  /** A record that went on in the next generation has left it, one way or the other. */
+  released(held: HeldRecord): void {
+    this.handed.delete(held);
+  }
+
+  /** Bytes that are held. */
+  get bytes(): number {
+    return this.held.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+}
+
+/** The state of joining that goes with a source. */
+export function joinOf(source: Source): FileJoin | undefined {
+  return source.unfinished instanceof FileJoin ? source.unfinished : undefined;
+}
