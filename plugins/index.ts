@@ -17,6 +17,7 @@ const PLUGINS: Readonly<Record<Kind, Readonly<Record<string, Loader>>>> = {
     kafka: () => import('./inputs/kafka.ts'),
     systemd: () => import('./inputs/systemd.ts'),
     kubernetes_events: () => import('./inputs/kubernetes_events.ts'),
+    docker_logs: () => import('./inputs/docker_logs.ts'),
   },
   filter: {
     grep: () => import('./filters/grep.ts'),
@@ -65,8 +66,9 @@ const LATER: Readonly<Record<Kind, readonly LaterPlugin[]>> = {
     { name: 'statsd', port: 8125, udp: true },
     { name: 'mqtt', port: 1883 },
     { name: 'collectd', port: 25_826, udp: true },
+    { name: 'docker', hint: 'it reads metrics of containers; their logs are read by docker_logs' },
     ...named(
-      'blob cpu disk docker docker_events event_type exec exec_wasi fluentbit_logs fluentbit_metrics gpu_metrics head health kmsg lib mem netif nginx_metrics node_exporter_metrics podman_metrics proc process_exporter_metrics prometheus_scrape prometheus_textfile random serial thermal unix_socket',
+      'blob cpu disk docker_events event_type exec exec_wasi fluentbit_logs fluentbit_metrics gpu_metrics head health kmsg lib mem netif nginx_metrics node_exporter_metrics podman_metrics proc process_exporter_metrics prometheus_scrape prometheus_textfile random serial thermal unix_socket',
     ),
   ],
   filter: named(

@@ -363,6 +363,8 @@ export interface LaterPlugin {
   port?: number;
   /** It listens by UDP. */
   udp?: boolean;
+  /** What there is instead for those who look for something else under this name; continues a sentence. */
+  hint?: string;
 }
 
 /** A parser as it would be written in the configuration. */

@@ -71,9 +71,11 @@ export class Plugins {
   private explainMissing(kind: PluginKind, name: ScalarNode): string {
     const wanted = name.text.trim().toLowerCase();
     const later = this.registry.later?.(kind) ?? [];
-    if (later.some((plugin) => plugin.name === wanted)) {
+    const known = later.find((plugin) => plugin.name === wanted);
+    if (known !== undefined) {
       const where = kind === 'parser' ? 'format' : kind;
-      return `Tailrace does not have the ${where} ${wanted} yet (Fluent Bit has it); there are ${this.names(kind).join(', ')}`;
+      const hint = known.hint === undefined ? '' : `: ${known.hint}`;
+      return `Tailrace does not have the ${where} ${wanted} yet (Fluent Bit has it)${hint}; there are ${this.names(kind).join(', ')}`;
     }
     const elsewhere = KINDS.find(
       (other) => other !== kind && other !== 'parser' && this.names(other).includes(wanted),
