@@ -19,6 +19,7 @@ const PLUGINS: Readonly<Record<Kind, Readonly<Record<string, Loader>>>> = {
     modify: () => import('./filters/modify.ts'),
     record_modifier: () => import('./filters/record_modifier.ts'),
     parser: () => import('./filters/parser.ts'),
+    kubernetes: () => import('./filters/kubernetes.ts'),
   },
   output: {
     stdout: () => import('./outputs/stdout.ts'),
@@ -67,7 +68,7 @@ const LATER: Readonly<Record<Kind, readonly LaterPlugin[]>> = {
     ),
   ],
   filter: named(
-    'alter_size aws checklist ecs expect geoip2 kubernetes log_to_metrics lua multiline nest nightfall rewrite_tag stdout sysinfo tensorflow throttle throttle_size type_converter wasm',
+    'alter_size aws checklist ecs expect geoip2 log_to_metrics lua multiline nest nightfall rewrite_tag stdout sysinfo tensorflow throttle throttle_size type_converter wasm',
   ),
   output: named(
     'azure azure_blob azure_kusto azure_logs_ingestion bigquery chronicle counter datadog exit flowcounter gcs influxdb kafka-rest kinesis_firehose kinesis_streams lib logdna nats nrlogs oracle_log_analytics pgsql plot prometheus_exporter prometheus_remote_write skywalking slack stackdriver td vivo_exporter websocket',

@@ -38,6 +38,8 @@ export interface PluginContext {
   readonly entries: readonly { key: string; value: string }[];
   /** The parser with this name; the configuration check has made sure that it exists. */
   parser(name: string): Parser;
+  /** The parser with a name that data chose ({@link FilterDefinition.anyParser}); undefined when there is none. */
+  findParser(name: string): Parser | undefined;
   /** Directory that relative paths are resolved against: the working directory. */
   readonly cwd: string;
   /** service.json.* settings and the like that change how plugins of one family write. */
@@ -283,6 +285,8 @@ export interface InputDefinition<F extends OptionFields = OptionFields> extends 
   tags?(options: OptionValues<F>, tag: string): readonly string[] | 'any';
   /** The input names parsers in these options. */
   parserOptions?: readonly string[];
+  /** With these options its data may choose among all parsers: those that are defined, and the stock parsers. */
+  anyParser?(options: OptionValues<F>): boolean;
   /**
    * The options that say what it reads; with the tag they tell several unnamed inputs of one plugin apart in the state. Absent: it keeps
    * no positions; `path` where there is such an option.
@@ -299,6 +303,8 @@ export interface ParserDefinition<F extends OptionFields = OptionFields> extends
 export interface FilterDefinition<F extends OptionFields = OptionFields> extends Definition<F> {
   kind: 'filter';
   parserOptions?: readonly string[];
+  /** As with inputs. */
+  anyParser?(options: OptionValues<F>): boolean;
   create(options: OptionValues<F>, context: FilterContext): Promise<Filter> | Filter;
 }
 
@@ -437,7 +443,13 @@ export { listenFailure } from './net/listen-failure.ts';
 export type { ListenAttempt } from './net/listen-failure.ts';
 export type { ListenerTls, ListenerTlsOptions, ListenerTlsSettings } from './net/listener-tls.ts';
 export type { DatagramClient } from './net/datagram-client.ts';
-export type { HttpClient, HttpClientOptions, HttpRequest, HttpResponse } from './net/http-client.ts';
+export type {
+  HttpClient,
+  HttpClientOptions,
+  HttpRequest,
+  HttpResponse,
+  HttpStream,
+} from './net/http-client.ts';
 export type { StreamClient, StreamClientOptions } from './net/stream-client.ts';
 export type { StreamConnection } from './net/stream-connection.ts';
 export type { TlsMaterial, TlsSettings } from './net/tls.ts';

@@ -98,6 +98,7 @@ class Session {
       log: this.log,
       metrics: new Metrics(),
       entries: Object.entries(written).map(([key, value]) => ({ key, value })),
+      findParser: () => undefined,
       parser: () => wholeLine,
       cwd: process.cwd(),
       agentVersion: version(),

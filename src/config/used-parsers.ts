@@ -1,4 +1,4 @@
-/** Which parsers a pipeline gets: all that are defined, and the stock parsers that it names. */
+/** Which parsers a pipeline gets: all that are defined, and the stock parsers that it names; all of them where data may choose. */
 import type { PluginRegistry } from '../plugin.ts';
 import type { ParserInstance } from './definition.ts';
 import type { Item } from './items.ts';
@@ -29,7 +29,8 @@ export async function readParsers({
 }: Sources): Promise<ParserInstance[]> {
   const named = items.flatMap(namedParsers);
   const missing = named.filter(({ name }) => !defined.has(name));
-  const stock = missing.length === 0 ? [] : ((await registry.stockParsers?.()) ?? []);
+  const any = items.some(choosesAny);
+  const stock = missing.length > 0 || any ? ((await registry.stockParsers?.()) ?? []) : [];
   const names = [...defined.keys(), ...stock.map(({ name }) => name)];
   for (const { name, written } of missing) {
     if (!names.includes(name)) problems.report(written.node.place, written.path, unknownParser(name, names));
@@ -47,11 +48,18 @@ export async function readParsers({
     }
   }
   for (const one of stock) {
-    if (!wanted.has(one.name) || defined.has(one.name)) continue;
+    if (!(any || wanted.has(one.name)) || defined.has(one.name)) continue;
     const parser = await readParser(stockItem(one), plugins, problems);
     if (parser !== undefined) parsers.push(parser);
   }
   return parsers;
+}
+
+/** Whether an instance's data may choose among all parsers. */
+function choosesAny({ definition, values, ok }: Item): boolean {
+  return (
+    ok && definition !== undefined && 'anyParser' in definition && (definition.anyParser?.(values) ?? false)
+  );
 }
 
 /** The parsers that an instance names in its options. */

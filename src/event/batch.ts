@@ -230,21 +230,36 @@ export class Batch {
 
   /**
    * Sets a top-level key. `member` is `"key":value` in JSON when the caller has it ready (a constant): then a record that
-   * has the key not yet keeps its text, with the member spliced in at its end.
+   * has the key not yet keeps its text, with the member spliced in at its end, and a line of which nobody has asked for the record
+   * gets a text and stays without one.
    */
   set(index: number, key: string, value: Value, member?: string): void {
-    const text = this.texts[index];
-    if (text !== undefined && member !== undefined) {
-      const record = this.record(index);
-      if (!Object.hasOwn(record, key)) {
-        setKey(record, key, value);
-        // The text ends in `}`: an empty object, blanks inside or not, takes no comma.
-        const empty = text.length === 2 || (text.charCodeAt(1) <= SPACE && EMPTY_OBJECT.test(text));
-        this.texts[index] = `${text.slice(0, -1)}${empty ? '' : ','}${member}}`;
-        return;
+    if (member !== undefined) {
+      const record = this.records[index];
+      if (record === undefined) {
+        const text = this.json(index);
+        if (!text.includes(quoted(key))) {
+          this.keep(index, undefined, splice(text, member));
+          return;
+        }
+      }
+      const text = this.texts[index];
+      if (text !== undefined) {
+        const known = record ?? this.record(index);
+        if (!Object.hasOwn(known, key)) {
+          setKey(known, key, value);
+          this.texts[index] = splice(text, member);
+          return;
+        }
       }
     }
     setKey(this.edit(index), key, value);
+  }
+
+  /** Writes the record now, for large members that are then {@link set}: they are spliced in, and not written anew with it. */
+  write(index: number): void {
+    const record = this.records[index];
+    if (record !== undefined) this.texts[index] ??= JSON.stringify(record);
   }
 
   /** The JSON text of the record, one line without its end. */
@@ -323,6 +338,25 @@ export class Batch {
     }
     this.length = length;
   }
+}
+
+/** The text of an object with one more member at its end. */
+function splice(text: string, member: string): string {
+  // The text ends in `}`: an empty object, blanks inside or not, takes no comma.
+  const empty = text.length === 2 || (text.charCodeAt(1) <= SPACE && EMPTY_OBJECT.test(text));
+  return `${text.slice(0, -1)}${empty ? '' : ','}${member}}`;
+}
+
+let lastKey = '';
+let lastQuoted = '""';
+
+/** A key in JSON; the same one is asked for many times on end. */
+function quoted(key: string): string {
+  if (key !== lastKey) {
+    lastKey = key;
+    lastQuoted = JSON.stringify(key);
+  }
+  return lastQuoted;
 }
 
 function grown<T extends Float64Array | Int32Array>(from: T, to: T): T {

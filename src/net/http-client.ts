@@ -8,6 +8,7 @@ import type { buildConnector, Dispatcher } from 'undici';
 import type * as undiciModule from 'undici';
 import { RetryableError } from '../event/outcome.ts';
 import { describeFailure } from './failure.ts';
+import { linesOf } from './lines.ts';
 import { preferring } from './lookup.ts';
 import { proxyFromEnvironment, shownUrl } from './proxy.ts';
 import { TlsMaterial } from './tls.ts';
@@ -72,7 +73,26 @@ export interface HttpResponse {
   readonly text: string;
 }
 
+export interface HttpStreamRequest extends Omit<HttpRequest, 'keepBytes'> {
+  /** Milliseconds between two pieces of the answer, its head included; 0: no limit. */
+  idleTimeoutMs: number;
+}
+
+/** An answer whose body is read as it comes. To be read to its end, or given up by the signal: it has a connection for itself. */
+export interface HttpStream {
+  status: number;
+  headers: Readonly<Record<string, string | string[] | undefined>>;
+  /**
+   * The lines of the body, without their ends. Ends when the server ends it; what stands behind its last line end is no line. Throws
+   * {@link RetryableError} when the connection breaks, is silent for too long, or a line is longer than `maxLineBytes`.
+   */
+  lines(maxLineBytes: number): AsyncIterable<Buffer>;
+  /** The start of the body as text, read to its end: for an answer that is no stream. */
+  text(keepBytes?: number): Promise<string>;
+}
+
 type Undici = typeof undiciModule;
+type Answer = Dispatcher.ResponseData;
 
 export class HttpClient {
   /** Scheme, host and port, as it may be shown. */
@@ -115,32 +135,10 @@ export class HttpClient {
 
   /** One request. Throws {@link RetryableError} when no whole answer came, and the signal's reason when that was aborted. */
   async request(request: HttpRequest): Promise<HttpResponse> {
-    const { signal, method, path, headers, body, keepBytes = KEPT_BYTES } = request;
-    signal.throwIfAborted();
-    this.refresh();
-    const { responseTimeoutMs, readIdleTimeoutMs } = this.options;
-    const limit = new AbortController();
-    const onAbort = (): void => limit.abort(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    const timer =
-      responseTimeoutMs === 0
-        ? undefined
-        : setTimeout(
-            () => limit.abort(new Error(`no whole answer within ${responseTimeoutMs / 1000} s`)),
-            responseTimeoutMs,
-          );
+    const { signal, keepBytes = KEPT_BYTES } = request;
+    const limit = this.limit(signal, 'whole answer');
     try {
-      const response = await this.dispatcher.request({
-        origin: this.origin,
-        path,
-        method,
-        headers,
-        body: body ?? null,
-        signal: limit.signal,
-        headersTimeout: readIdleTimeoutMs,
-        bodyTimeout: readIdleTimeoutMs,
-        ...(this.options.keepAlive ? {} : { reset: true }),
-      });
+      const response = await this.send(request, limit.signal, this.options.readIdleTimeoutMs);
       const bytes = await readBounded(response.body, keepBytes);
       return {
         status: response.statusCode,
@@ -152,13 +150,100 @@ export class HttpClient {
         },
       };
     } catch (error) {
-      if (signal.aborted) throw signal.reason;
-      const cause = limit.signal.aborted ? limit.signal.reason : error;
-      throw new RetryableError(`${this.place}: ${describeFailure(cause)}`, { cause });
+      throw this.failure(error, signal, limit);
     } finally {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
+      limit.end();
     }
+  }
+
+  /**
+   * One request whose answer is read as it comes, for as long as it takes. Throws like {@link request} when no head of an answer came
+   * within the time of an answer.
+   */
+  async stream(request: HttpStreamRequest): Promise<HttpStream> {
+    const { signal, idleTimeoutMs } = request;
+    const limit = this.limit(signal, 'answer');
+    let answer: Answer;
+    try {
+      answer = await this.send(request, limit.signal, idleTimeoutMs);
+    } catch (error) {
+      limit.end();
+      throw this.failure(error, signal, limit);
+    }
+    limit.stopClock();
+    const failure = (error: unknown): unknown => this.failure(error, signal, limit);
+    return {
+      status: answer.statusCode,
+      headers: answer.headers,
+      async *lines(maxLineBytes) {
+        try {
+          yield* linesOf(answer.body as AsyncIterable<Buffer>, maxLineBytes);
+        } catch (error) {
+          throw failure(error);
+        } finally {
+          limit.end();
+        }
+      },
+      async text(keepBytes = KEPT_BYTES) {
+        try {
+          return (await readBounded(answer.body, keepBytes)).toString('utf8');
+        } catch (error) {
+          throw failure(error);
+        } finally {
+          limit.end();
+        }
+      },
+    };
+  }
+
+  private send(
+    { method, path, headers, body, signal }: HttpRequest,
+    limit: AbortSignal,
+    idleMs: number,
+  ): Promise<Answer> {
+    signal.throwIfAborted();
+    this.refresh();
+    return this.dispatcher.request({
+      origin: this.origin,
+      path,
+      method,
+      headers,
+      body: body ?? null,
+      signal: limit,
+      headersTimeout: idleMs,
+      bodyTimeout: idleMs,
+      ...(this.options.keepAlive ? {} : { reset: true }),
+    });
+  }
+
+  /** The caller's signal together with the time for an answer. */
+  private limit(signal: AbortSignal, what: string): Limit {
+    const { responseTimeoutMs } = this.options;
+    const limit = new AbortController();
+    const onAbort = (): void => limit.abort(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    const timer =
+      responseTimeoutMs === 0
+        ? undefined
+        : setTimeout(
+            () => limit.abort(new Error(`no ${what} within ${responseTimeoutMs / 1000} s`)),
+            responseTimeoutMs,
+          );
+    return {
+      signal: limit.signal,
+      stopClock: () => clearTimeout(timer),
+      end() {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', onAbort);
+      },
+    };
+  }
+
+  private failure(error: unknown, signal: AbortSignal, limit: Limit): unknown {
+    if (signal.aborted) return signal.reason;
+    if (error instanceof RetryableError) return error;
+    const cause = limit.signal.aborted ? limit.signal.reason : error;
+    return new RetryableError(`${this.place}: ${describeFailure(cause)}`, { cause });
   }
 
   /** Where requests go, for messages: `https://es:9200 (through http://proxy:3128)`. */
@@ -222,6 +307,12 @@ export class HttpClient {
       } as buildConnector.BuildOptions,
     });
   }
+}
+
+interface Limit {
+  signal: AbortSignal;
+  stopClock(): void;
+  end(): void;
 }
 
 /** Reads an answer's body: keeps its start, reads the rest away, gives up on an endless one. */

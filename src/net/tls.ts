@@ -9,7 +9,7 @@ import { readCertificateDirectory, readCertificates, readTlsFile, stampOf } from
 /** The `tls.*` options by their keys, as the façade's `tlsOptions` declares them; secrets as plain text. */
 export interface TlsSettings {
   /** What the keys begin with, for messages; default `tls.`. */
-  keyPrefix?: 'tls.' | 'tls.proxy.';
+  keyPrefix?: 'tls.' | 'tls.proxy.' | 'kube_';
   /** Checks the certificate chain. */
   verify: boolean;
   /** Checks the host name. */

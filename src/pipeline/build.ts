@@ -63,12 +63,12 @@ type AnyInstance = InputInstance | FilterInstance | OutputInstance;
 /** A hash of all that makes an instance what it is: its own text and the parsers that it names. */
 export function fingerprintOf(instance: AnyInstance, definition: PipelineDefinition): string {
   const hash = createHash('sha256').update(instance.fingerprint);
-  if ('parserOptions' in instance.definition) {
-    for (const option of instance.definition.parserOptions ?? []) {
-      const names = new Set([instance.options[option]].flat());
-      for (const parser of definition.parsers) {
-        if (names.has(parser.name)) hash.update(parser.fingerprint);
-      }
+  if (instance.definition.kind !== 'output') {
+    const { parserOptions = [] } = instance.definition;
+    const names = new Set(parserOptions.flatMap((option) => instance.options[option]));
+    const any = instance.definition.anyParser?.(instance.options) ?? false;
+    for (const parser of definition.parsers) {
+      if (any || names.has(parser.name)) hash.update(parser.fingerprint);
     }
   }
   return hash.digest('hex');
@@ -84,6 +84,10 @@ function contextFor(
     { [kind]: instance.name },
     { level: instance.logLevel, suppressSeconds: instance.logSuppressInterval },
   );
+  const findParser = (name: string): Parser | undefined => {
+    const found = parsers.find((parser) => parser.name === name);
+    return found?.definition.create(found.options, { name, log: own });
+  };
   return {
     name: instance.name,
     log: own,
@@ -91,10 +95,11 @@ function contextFor(
     entries: instance.entries,
     cwd: process.cwd(),
     agentVersion,
+    findParser,
     parser(name): Parser {
-      const found = parsers.find((parser) => parser.name === name);
+      const found = findParser(name);
       if (found === undefined) throw new Error(`Looking up parser "${name}": there is none of that name.`);
-      return found.definition.create(found.options, { name, log: own });
+      return found;
     },
   };
 }

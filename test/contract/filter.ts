@@ -47,6 +47,7 @@ export function filterContext(written: Written, parsers: readonly Parser[] = [])
     entries: entriesOf(written),
     cwd: '.',
     agentVersion: '1.2.3',
+    findParser: (name) => parsers.find((candidate) => candidate.name === name),
     parser(name) {
       const parser = parsers.find((candidate) => candidate.name === name);
       if (parser === undefined) throw new Error(`There is no parser ${name}.`);

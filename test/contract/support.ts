@@ -49,6 +49,7 @@ export function contextIn(cwd: string): TestContext {
     parser: (name) => {
       throw new Error(`There is no parser ${name}.`);
     },
+    findParser: () => undefined,
   };
 }
 

@@ -41,6 +41,30 @@ describe('Batch', () => {
     expect(batch.record(0)).toEqual({ host: 'h' });
   });
 
+  it('splices a constant member into the text of a line, without its record', () => {
+    const batch = linesBatch('one\ntwo "host":1');
+    for (let i = 0; i < 2; i++) batch.set(i, 'host', 'h', '"host":"h"');
+    expect(jsonOf(batch)).toEqual(['{"log":"one","host":"h"}', '{"log":"two \\"host\\":1","host":"h"}']);
+    expect(batch.record(1)).toEqual({ log: 'two "host":1', host: 'h' });
+    const own = linesBatch('x', 'host');
+    own.set(0, 'host', 'h', '"host":"h"');
+    expect(jsonOf(own)).toEqual(['{"host":"h"}']);
+  });
+
+  it('writes a record on demand, so that members are spliced into it', () => {
+    const shared = Object.freeze({ a: 1 });
+    const batch = new Batch();
+    batch.push({ log: 'x' }, undefined, 0, 0);
+    batch.write(0);
+    // A text that is not that of the value shows that it was spliced.
+    batch.set(0, 'k', shared, '"k":{"a":1.0}');
+    expect(jsonOf(batch)).toEqual(['{"log":"x","k":{"a":1.0}}']);
+    expect(batch.record(0)).toEqual({ log: 'x', k: { a: 1 } });
+    batch.edit(0)['log'] = 'y';
+    batch.write(0);
+    expect(jsonOf(batch)).toEqual(['{"log":"y","k":{"a":1}}']);
+  });
+
   it('keeps the digits of integers past 2^53, spliced or re-serialised', () => {
     const batch = new Batch();
     const text = '{"id":9007199254740993,"big":1e400}';

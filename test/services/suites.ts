@@ -6,6 +6,7 @@ import { otelcol } from './servers/otelcol.ts';
 import { opensearch } from './servers/opensearch.ts';
 import { moto } from './servers/moto.ts';
 import { versitygw } from './servers/versitygw.ts';
+import { kubernetes } from './servers/kubernetes.ts';
 import { rsyslog } from './servers/rsyslog.ts';
 import { syslogNg } from './servers/syslog-ng.ts';
 import { fluentLoggers } from './servers/fluent-logger.ts';
@@ -25,5 +26,6 @@ export const SUITES: Readonly<Record<string, readonly Service[]>> = {
   'cloudwatch-logs': [moto],
   kafka: [kafka],
   'kafka-input': [kafka],
+  'kubernetes-api': [kubernetes],
   'fan-out': [elasticsearch, versitygw, moto, loki],
 };

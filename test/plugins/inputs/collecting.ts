@@ -77,6 +77,7 @@ export function inputContext(parsers: readonly Parser[] = []): TestInputContext 
     agentVersion: '1.2.3',
     store: undefined,
     done: promise,
+    findParser: (name) => parsers.find((candidate) => candidate.name === name),
     parser(name) {
       const parser = parsers.find((candidate) => candidate.name === name);
       if (parser === undefined) throw new Error(`There is no parser ${name}.`);

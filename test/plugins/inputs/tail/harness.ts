@@ -151,6 +151,7 @@ export class Tail {
         this.kept += bytes;
         return this.kept <= this.mayKeep;
       },
+      findParser: (each) => parsers?.[each] ?? parser,
       reserve: () => ({ release: () => {} }),
       secure: async (source) => {
         this.secured.push(source.id);

@@ -1,0 +1,115 @@
+/** From an object of the API to what is kept of it: the fields of {@link Pod}, their strings shared. */
+import { isRecord } from '../../../../src/plugin.ts';
+import type { LogRecord } from '../../../../src/plugin.ts';
+import type { Namespace, OwnerReference, Pod, PodContainer } from '../pods.ts';
+import type { StringPool } from './string-pool.ts';
+
+/** In static pods' mirrors: the uid that the kubelet uses for their logs. */
+const CONFIG_HASH = 'kubernetes.io/config.hash';
+
+const STATUSES = ['initContainerStatuses', 'containerStatuses', 'ephemeralContainerStatuses'] as const;
+const SPECS = ['initContainers', 'containers', 'ephemeralContainers'] as const;
+
+/** A pod from its JSON; undefined for what is none. */
+export function podOf(object: unknown, pool: StringPool): Pod | undefined {
+  if (!isRecord(object)) return undefined;
+  const { metadata, spec, status } = object;
+  if (!isRecord(metadata)) return undefined;
+  const { name, namespace, uid } = metadata;
+  if (typeof name !== 'string' || typeof namespace !== 'string' || typeof uid !== 'string') return undefined;
+  const node = textOf(spec, 'nodeName', pool);
+  const podIp = textOf(status, 'podIP', pool);
+  const hostIp = textOf(status, 'hostIP', pool);
+  return {
+    namespace: pool.share(namespace),
+    name,
+    uid,
+    ...(node === undefined ? {} : { nodeName: node }),
+    ...(podIp === undefined ? {} : { podIp }),
+    ...(hostIp === undefined ? {} : { hostIp }),
+    labels: textsOf(metadata['labels'], pool),
+    annotations: textsOf(metadata['annotations'], pool),
+    ownerReferences: objectsOf(metadata, 'ownerReferences').flatMap((owner) => ownerOf(owner, pool)),
+    containers: containersOf(spec, status, pool),
+  };
+}
+
+/** The uid that the paths of a static pod's logs have. */
+export function configHashOf(pod: Pod): string | undefined {
+  return Object.hasOwn(pod.annotations, CONFIG_HASH) ? pod.annotations[CONFIG_HASH] : undefined;
+}
+
+/** A namespace from its JSON; undefined for what is none. */
+export function namespaceOf(object: unknown, pool: StringPool): Namespace | undefined {
+  const metadata = isRecord(object) ? object['metadata'] : undefined;
+  if (!isRecord(metadata) || typeof metadata['name'] !== 'string') return undefined;
+  return {
+    name: metadata['name'],
+    labels: textsOf(metadata['labels'], pool),
+    annotations: textsOf(metadata['annotations'], pool),
+  };
+}
+
+function containersOf(spec: unknown, status: unknown, pool: StringPool): PodContainer[] {
+  const statuses = new Map<unknown, LogRecord>();
+  for (const key of STATUSES) for (const each of objectsOf(status, key)) statuses.set(each['name'], each);
+  const containers: PodContainer[] = [];
+  for (const key of SPECS) {
+    for (const each of objectsOf(spec, key)) {
+      const name = textOf(each, 'name', pool);
+      if (name === undefined) continue;
+      const running = statuses.get(name);
+      const id = textOf(running, 'containerID')?.replace(/^[a-z0-9.+-]*:\/\//i, '');
+      const image = textOf(running, 'image', pool) ?? textOf(each, 'image', pool);
+      const imageId = textOf(running, 'imageID', pool);
+      containers.push({
+        name,
+        ...(id === undefined ? {} : { id }),
+        ...(image === undefined ? {} : { image }),
+        ...(imageId === undefined ? {} : { imageId }),
+      });
+    }
+  }
+  return containers;
+}
+
+function ownerOf(owner: LogRecord, pool: StringPool): OwnerReference[] {
+  const kind = textOf(owner, 'kind', pool);
+  const name = textOf(owner, 'name', pool);
+  if (kind === undefined || name === undefined) return [];
+  const apiVersion = textOf(owner, 'apiVersion', pool);
+  const uid = textOf(owner, 'uid', pool);
+  const { controller, blockOwnerDeletion } = owner;
+  return [
+    {
+      ...(apiVersion === undefined ? {} : { apiVersion }),
+      kind,
+      name,
+      ...(uid === undefined ? {} : { uid }),
+      ...(typeof controller === 'boolean' ? { controller } : {}),
+      ...(typeof blockOwnerDeletion === 'boolean' ? { blockOwnerDeletion } : {}),
+    },
+  ];
+}
+
+function objectsOf(value: unknown, key: string): LogRecord[] {
+  const list = isRecord(value) ? value[key] : undefined;
+  return Array.isArray(list) ? list.filter(isRecord) : [];
+}
+
+/** A text that is there and not empty. */
+function textOf(value: unknown, key: string, pool?: StringPool): string | undefined {
+  const text = isRecord(value) ? value[key] : undefined;
+  if (typeof text !== 'string' || text === '') return undefined;
+  return pool === undefined ? text : pool.share(text);
+}
+
+function textsOf(value: unknown, pool: StringPool): Record<string, string> {
+  const texts: Record<string, string> = {};
+  if (!isRecord(value)) return texts;
+  for (const [key, text] of Object.entries(value)) {
+    // The API server takes no key that begins with an underscore; what says so is not believed.
+    if (typeof text === 'string' && key !== '__proto__') texts[pool.share(key)] = pool.share(text);
+  }
+  return texts;
+}

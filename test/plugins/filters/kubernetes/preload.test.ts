@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest';
+import { textsOf } from '../../../contract/filter.ts';
+import { KubeStandIn } from '../../../support/kube-api.ts';
+import { metadataFiles, startFilter, tagOf } from './cluster.ts';
+import { Batch } from '../../../../src/event/batch.ts';
+
+const POD = {
+  metadata: { name: 'web', namespace: 'shop', uid: 'u-1', labels: { app: 'web' } },
+  spec: { nodeName: 'node-1', containers: [{ name: 'app' }] },
+  status: { podIP: '10.1.2.3', containerStatuses: [{ name: 'app', image: 'img', imageID: 'sha256:12' }] },
+};
+
+/** What is added to a record of the pod `web`. */
+async function added(files: Record<string, object | string>, options: Record<string, string> = {}) {
+  const { run, context } = await startFilter({
+    kube_meta_preload_cache_dir: metadataFiles(files),
+    kube_url: 'http://127.0.0.1:1',
+    kube_meta_wait: '0.01',
+    ...options,
+  });
+  const record = (await run(tagOf('web'), [{}])).record(0);
+  return { record, lines: context.log.lines };
+}
+
+describe('metadata from files', () => {
+  it('as the API gives it', async () => {
+    const { record } = await added({ 'shop_web.meta': POD });
+    expect(record['kubernetes']).toMatchObject({
+      pod_name: 'web',
+      pod_id: 'u-1',
+      labels: { app: 'web' },
+      host: 'node-1',
+      pod_ip: '10.1.2.3',
+      container_hash: 'sha256:12',
+      container_image: 'img',
+    });
+  });
+
+  it('as a kubelet lists it', async () => {
+    const list = { items: [{ metadata: { name: 'web', namespace: 'other', uid: 'u-0' } }, POD, 'junk'] };
+    const { record } = await added({ 'shop_web.meta': list }, { use_kubelet: 'on' });
+    expect(record['kubernetes']).toMatchObject({ pod_id: 'u-1' });
+  });
+
+  it.each([['{}'], ['{"metadata":{}}'], ['{"metadata":null}']])('%s: the names alone', async (text) => {
+    const { record } = await added({ 'shop_web.meta': text });
+    expect(Object.keys(record['kubernetes'] as object)).toEqual([
+      'pod_name',
+      'namespace_name',
+      'container_name',
+      'docker_id',
+    ]);
+  });
+
+  it('of namespaces', async () => {
+    const namespace = { metadata: { labels: { team: 'a' }, annotations: { b: 'c' } } };
+    const options = { namespace_annotations: 'on', namespace_metadata_only: 'on' };
+    const { record } = await added({ 'shop.namespace_meta': namespace }, options);
+    expect(record).toEqual({ kubernetes_namespace: { name: 'shop', annotations: { b: 'c' } } });
+  });
+
+  it('a file that is no JSON is told, and the API is asked', async () => {
+    const api = await new KubeStandIn().open();
+    try {
+      api.putPod({ namespace: 'shop', name: 'web' });
+      const { record, lines } = await added(
+        { 'shop_web.meta': '{' },
+        { kube_url: api.url, kube_meta_wait: '5s' },
+      );
+      expect(record['kubernetes']).toMatchObject({ pod_id: 'uid-of-web' });
+      expect(lines.map(({ message }) => message)).toContain('A file of Kubernetes metadata holds no JSON');
+    } finally {
+      await api.close();
+    }
+  });
+
+  it('an object that is no pod is as no file', async () => {
+    for (const text of ['[]', '7', '{"items":[]}']) {
+      expect((await added({ 'shop_web.meta': text }, { use_tag_for_meta: 'off' })).record).toEqual({});
+    }
+  });
+
+  it('read once', async () => {
+    const directory = metadataFiles({ 'shop_web.meta': POD });
+    const { filter, run } = await startFilter({
+      kube_meta_preload_cache_dir: directory,
+      kube_url: 'http://127.0.0.1:1',
+    });
+    const first = textsOf(await run(tagOf('web'), [{ log: 'x' }]));
+    const batch = new Batch();
+    batch.push({ log: 'x' }, undefined, 0, 0);
+    expect(filter.process(batch, tagOf('web'))).toBeUndefined();
+    expect(textsOf(batch)).toEqual(first);
+  });
+});
