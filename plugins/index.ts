@@ -13,6 +13,7 @@ const PLUGINS: Readonly<Record<Kind, Readonly<Record<string, Loader>>>> = {
     opentelemetry: () => import('./inputs/opentelemetry.ts'),
     forward: () => import('./inputs/forward.ts'),
     kafka: () => import('./inputs/kafka.ts'),
+    kubernetes_logs: () => import('./inputs/kubernetes_logs.ts'),
   },
   filter: {
     grep: () => import('./filters/grep.ts'),

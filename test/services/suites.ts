@@ -27,5 +27,6 @@ export const SUITES: Readonly<Record<string, readonly Service[]>> = {
   kafka: [kafka],
   'kafka-input': [kafka],
   'kubernetes-api': [kubernetes],
+  'kubernetes-logs': [kubernetes],
   'fan-out': [elasticsearch, versitygw, moto, loki],
 };

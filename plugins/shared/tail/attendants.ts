@@ -13,8 +13,8 @@ export interface Attendant {
   close(): void;
 }
 
-/** Who attends to a path as it was found, links unresolved; called once for all of its generations. */
-export type Attend = (path: string) => Attendant;
+/** Who attends to a path as it was found, links unresolved, if anybody; called once for all of its generations. */
+export type Attend = (path: string) => Attendant | undefined;
 
 interface Post {
   attendant: Attendant;
@@ -41,6 +41,7 @@ export class Attendants {
       return;
     }
     const attendant = this.attend(file.path);
+    if (attendant === undefined) return;
     const added: Post = { attendant, files: new Set([file]), waiting: undefined };
     this.posts.set(file.path, added);
     added.waiting = attendant.ready?.then(() => {
