@@ -201,6 +201,7 @@ pipeline:
     known.write(['still']);
     await agent.until((scrape) => scrape.sum(READ) === 4);
     await cluster.apiServer.start();
+    await agent.until((scrape) => scrape.sum('tailrace_kubernetes_connected') === 1);
     (await run(kubelet, 'down', 'later', { app: 'later' })).write(['later']);
     await agent.until((scrape) => scrape.sum(READ) === 5);
     await agent.stop();
