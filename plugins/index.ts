@@ -18,6 +18,7 @@ const PLUGINS: Readonly<Record<Kind, Readonly<Record<string, Loader>>>> = {
     systemd: () => import('./inputs/systemd.ts'),
     kubernetes_events: () => import('./inputs/kubernetes_events.ts'),
     docker_logs: () => import('./inputs/docker_logs.ts'),
+    kubernetes_logs: () => import('./inputs/kubernetes_logs.ts'),
   },
   filter: {
     grep: () => import('./filters/grep.ts'),

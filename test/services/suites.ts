@@ -34,5 +34,6 @@ export const SUITES: Readonly<Record<string, readonly Service[]>> = {
   receivers: [dockerSplunk, rsyslogElasticsearch, syslogNgHttp],
   'kubernetes-api': [kubernetes],
   'kubernetes-events': [kubernetes],
+  'kubernetes-logs': [kubernetes],
   'fan-out': [elasticsearch, versitygw, moto, loki],
 };

@@ -40,7 +40,7 @@ function excludesAny(policy: ContainerPolicy | undefined): policy is ContainerPo
 }
 
 /** What holds for the record's stream; where it names none, what both streams have in common. */
-function streamPolicy(batch: Batch, index: number, { stdout, stderr }: ContainerPolicy): StreamPolicy {
+export function streamPolicy(batch: Batch, index: number, { stdout, stderr }: ContainerPolicy): StreamPolicy {
   if (stdout === stderr) return stdout;
   const { stream } = batch.record(index);
   if (stream === 'stdout') return stdout;

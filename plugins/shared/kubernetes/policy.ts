@@ -123,7 +123,8 @@ export class AnnotationPolicy {
   }
 }
 
-function wildcard(pattern: string): RegExp {
+/** A pattern with `*` for any characters, as an expression for the whole text. */
+export function wildcard(pattern: string): RegExp {
   const parts = pattern.split('*').map((part) => part.replace(/[\\^$.+?()[\]{}|]/g, String.raw`\$&`));
   return new RegExp(`^${parts.join('.*')}$`);
 }

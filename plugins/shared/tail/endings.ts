@@ -82,6 +82,12 @@ export class Endings {
     const position = source.position();
     const description = file.describe(position);
     store?.describe(source, undefined);
+    this.table.remove(file);
+    if (identity.fingerprintLength === 0) {
+      // Nothing was ever in it: whatever has its inode next is another file.
+      store?.remove([source]);
+      return;
+    }
     this.finished.add(file.key, {
       source,
       identity,
@@ -89,7 +95,6 @@ export class Endings {
       tailHash: description?.tailHash ?? '',
       size: file.size,
     });
-    this.table.remove(file);
   }
 
   /** The file cannot be had any more; what was not read of it is lost. */

@@ -248,6 +248,23 @@ describe('rule 5: identity', () => {
     expect(await second.reached(3)).toEqual(['new one', 'new two', 'new three']);
   });
 
+  it('an inode that was an empty file before, under another name, is a file of its own', async () => {
+    const directory = workspace();
+    const [first, elsewhere, second] = ['a.log', 'a.txt', 'b.log'].map((name) => join(directory, name));
+    writeFileSync(first as string, '');
+    const run = await tail(
+      { path: join(directory, '*.log'), read_from_head: 'on', rotate_wait: '0' },
+      { tag: 'of.*' },
+    );
+    renameSync(first as string, elsewhere as string);
+    await run.until(() => run.metric('files_closed_total') === 1);
+    // As when it had been deleted and the system had given its inode to the next file.
+    writeFileSync(elsewhere as string, 'line\n');
+    renameSync(elsewhere as string, second as string);
+    await run.reached(1);
+    expect(run.events[0]?.tag).toMatch(/b\.log$/);
+  });
+
   it('fault 23: a rewritten file of the same size and head is read again', async () => {
     const directory = workspace();
     const path = join(directory, 'a.log');

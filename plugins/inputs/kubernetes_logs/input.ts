@@ -1,0 +1,84 @@
+/** The input: follows the logs of a node's containers, with somebody for each who knows the pod. */
+import type { Batch, Emit, Input, InputContext } from '../../../src/plugin.ts';
+import type { Containers } from '../../shared/kubernetes/containers.ts';
+import { readContainerLog } from '../../shared/kubernetes/log-path.ts';
+import type { LogMerger } from '../../shared/kubernetes/merge-log.ts';
+import type { PodDirectory } from '../../shared/kubernetes/pods.ts';
+import type { WithoutMetadata } from '../../shared/kubernetes/without-metadata.ts';
+import type { Attendant } from '../../shared/tail/attendants.ts';
+import { TailInput } from '../../shared/tail/tail.ts';
+import type { TailOptions } from '../../shared/tail/tail.ts';
+import { PodLog } from './pod-log.ts';
+import type { QuotaLimits } from './quota.ts';
+import { PodQuotas } from './quotas.ts';
+
+interface Metadata {
+  containers: Containers;
+  directory: PodDirectory;
+  merger: LogMerger | undefined;
+  without: WithoutMetadata;
+}
+
+/** What the logs of containers share. */
+export interface PodLogParts extends Metadata {
+  quotas: PodQuotas;
+  context: InputContext;
+  /** Hands over a batch that a log makes by itself, with its tag. */
+  emit(path: string, batch: Batch): Promise<void> | undefined;
+  /** Counts what a rate limit left out. */
+  count(namespace: string, records: number): void;
+}
+
+export class KubernetesLogs implements Input {
+  readonly finite: boolean;
+  private readonly tail: TailInput;
+  private readonly parts: PodLogParts;
+  private emit: Emit = () => undefined;
+
+  /** `limits`: of each pod. */
+  constructor(
+    options: TailOptions,
+    { limits, ...metadata }: Metadata & { limits: QuotaLimits | undefined },
+    context: InputContext,
+  ) {
+    const suppressed = context.metrics.counter(
+      'tailrace_kubernetes_suppressed_records_total',
+      'Records that the rate limit of a pod left out, by namespace.',
+    );
+    this.parts = {
+      ...metadata,
+      quotas: new PodQuotas(limits),
+      context,
+      emit: (path, batch) => this.emit(options.tagOf(path) ?? context.tag, batch),
+      count: (namespace, records) => {
+        suppressed.labels({ name: context.name, namespace }).value += records;
+      },
+    };
+    this.finite = options.exitOnEof;
+    this.tail = new TailInput({ ...options, attend: (path) => this.attend(path) }, context);
+  }
+
+  private attend(path: string): Attendant | undefined {
+    const log = readContainerLog(path);
+    return log === undefined ? undefined : new PodLog(path, log, this.parts);
+  }
+
+  start(emit: Emit): Promise<void> {
+    this.emit = emit;
+    return this.tail.start(emit);
+  }
+
+  lag(): ReturnType<TailInput['lag']> {
+    return this.tail.lag();
+  }
+
+  stop(over?: AbortSignal): Promise<void> {
+    return this.tail.stop(over);
+  }
+
+  async close(): Promise<void> {
+    await this.tail.close();
+    this.parts.containers.close();
+    await this.parts.directory.close();
+  }
+}
