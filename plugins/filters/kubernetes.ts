@@ -25,7 +25,7 @@ export default defineFilter({
   name: 'kubernetes',
   summary: 'Adds metadata of pods and namespaces to the logs of containers',
   options: kubernetesOptions,
-  parserOptions: ['merge_parser', 'regex_parser'],
+  parserOptions: ['merge_parser', 'regex_parser', 'k8s-logging.parsers'],
   anyParser: (options) => options['k8s-logging.parser'] && options['k8s-logging.parsers'] === undefined,
   example: `filters:
   - name: kubernetes

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { FilterInstance } from '../../src/config/definition.ts';
+import { fingerprintOf } from '../../src/pipeline/build.ts';
 import { accepted, define, lines, loadText, PIPELINE, Workspace } from './workspace.ts';
 
 const withTag = (tag: string): string =>
@@ -279,6 +281,37 @@ describe('parsers', () => {
       ['mine', 'logfmt'],
       ['nginx', 'regex'],
     ]);
+  });
+
+  it('are all there where data may choose one, and make such an instance another when they change', async () => {
+    const withFilter = (option: string, regex = 'a'): string =>
+      PIPELINE.replace(
+        '  outputs:',
+        `  filters:\n    - name: kubernetes\n      match: '*'\n      merge_log: on\n      ${option}\n  outputs:`,
+      ).replace(
+        'pipeline:',
+        `parsers:\n  - name: mine\n    format: regex\n    regex: '(?<a>${regex})'\npipeline:`,
+      );
+    const namesWith = async (option: string): Promise<string[]> =>
+      (await define(withFilter(option))).parsers.map(({ name }) => name);
+    expect(await namesWith('k8s-logging.parser: off')).toEqual(['mine']);
+    const all = await namesWith('k8s-logging.parser: on');
+    expect(all).toEqual(expect.arrayContaining(['mine', 'nginx', 'json']));
+
+    const narrow = 'k8s-logging.parser: on\n      k8s-logging.parsers: nginx, json';
+    expect((await namesWith(narrow)).toSorted()).toEqual(['json', 'mine', 'nginx']);
+
+    const printOf = async (option: string, regex: string): Promise<string> => {
+      const definition = await define(withFilter(option, regex));
+      return fingerprintOf(definition.filters[0] as FilterInstance, definition);
+    };
+    for (const [option, same] of [
+      ['k8s-logging.parser: on', false],
+      ['k8s-logging.parser: off', true],
+    ] as const) {
+      const [one, two] = [await printOf(option, 'x'), await printOf(option, 'y')];
+      expect(one === two, option).toBe(same);
+    }
   });
 
   it('of the same name take the place of a stock parser', async () => {
