@@ -58,7 +58,7 @@ export default defineInput({
     ...policyOptions,
     ...podDirectoryOptions,
   },
-  parserOptions: ['merge_parser'],
+  parserOptions: ['merge_parser', 'k8s-logging.parsers'],
   anyParser: (options) => options['k8s-logging.parser'] && options['k8s-logging.parsers'] === undefined,
   target: ['path'],
   example: `inputs:
