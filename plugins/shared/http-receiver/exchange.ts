@@ -3,9 +3,9 @@
  * answered once, whoever comes first.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { InputContext } from '../../../src/plugin.ts';
 import { abandon, endWhenIdle, streamOf } from './either-http.ts';
 import type { Answer, Protocol } from './protocol.ts';
+import type { RefusalLog } from './refusal-log.ts';
 import type { Refusal } from './refusal.ts';
 import type { RequestMetrics } from './request-metrics.ts';
 import type { ReceiverSettings } from './settings.ts';
@@ -19,7 +19,7 @@ export interface ExchangeOptions {
   settings: Pick<ReceiverSettings, 'keepAlive' | 'maxBodyBytes' | 'bodyIdleMs'>;
   protocol: Protocol;
   metrics: RequestMetrics;
-  log: InputContext['log'];
+  refusals: RefusalLog;
 }
 
 export class Exchange {
@@ -75,15 +75,12 @@ export class Exchange {
   refuse(refusal: Refusal): void {
     if (this.state === 'answered') return;
     const { request, response } = this;
-    const { status, message } = refusal;
+    const { status } = refusal;
     if (status === 0) {
       abandon(request);
       return;
     }
-    this.options.log.warn(
-      { status, reason: message, peer: request.socket.remoteAddress },
-      'A request was not taken',
-    );
+    this.options.refusals.refused(refusal, request.socket.remoteAddress);
     if (status === 429 || status === 503) response.setHeader('retry-after', RETRY_AFTER);
     // Whether its body comes nevertheless is not known; and a request that broke off has no end.
     if (this.expectsContinue || status === 408) this.isLast();

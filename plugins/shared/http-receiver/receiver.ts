@@ -14,6 +14,7 @@ import { Exchange } from './exchange.ts';
 import type { Http2Front } from './http2.ts';
 import type { Protocol, Taken } from './protocol.ts';
 import { Refusal } from './refusal.ts';
+import { RefusalLog } from './refusal-log.ts';
 import { RequestMetrics } from './request-metrics.ts';
 import type { ReceiverSettings } from './settings.ts';
 
@@ -29,6 +30,7 @@ export class HttpReceiver implements Input {
   private readonly context: InputContext;
   private readonly tls: ListenerTls | undefined;
   private readonly metrics: RequestMetrics;
+  private readonly refusals: RefusalLog;
   private readonly exchanges = new Set<Exchange>();
   private server: Server | undefined;
   private http2: Http2Front | undefined;
@@ -45,6 +47,7 @@ export class HttpReceiver implements Input {
     this.context = context;
     this.tls = tls;
     this.metrics = new RequestMetrics(context);
+    this.refusals = new RefusalLog(context.log);
   }
 
   async start(emit: Emit): Promise<void> {
@@ -157,7 +160,7 @@ export class HttpReceiver implements Input {
       settings: this.settings,
       protocol: this.protocol,
       metrics: this.metrics,
-      log: this.context.log,
+      refusals: this.refusals,
     });
     if (this.emit === undefined) exchange.isLast();
     this.exchanges.add(exchange);

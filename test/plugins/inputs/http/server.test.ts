@@ -326,6 +326,18 @@ describe('refusals', () => {
     expect(context.log.lines.filter(({ level }) => level === 'warn')).toHaveLength(3);
   });
 
+  it('are told once of each kind, however many there are', async () => {
+    const { port, context, answered } = await open();
+    for (let n = 0; n < 5; n++) await send(port, { body: '{"a":' });
+    await send(port, { type: 'text/plain', body: 'x' });
+    expect([answered(400), answered(415)]).toEqual([5, 1]);
+    const told = context.log.lines.filter(({ message }) => message === 'A request was not taken');
+    expect(told.map(({ fields }) => [fields['status'], fields['requests']])).toEqual([
+      [400, 1],
+      [415, 1],
+    ]);
+  });
+
   it('credentials: bearer, basic, or either', async () => {
     const body = '{}';
     const token = await open({ options: { token: 'se cret' } });
