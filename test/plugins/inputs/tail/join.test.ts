@@ -243,6 +243,17 @@ describe('what is held', () => {
     expect(texts(second.sink.delivered).join()).toContain('a');
   });
 
+  it('is not taken for settled with what is settled around it', async () => {
+    const log = new Log(`${cri('stdout', 'F', 'e')}${cri('stdout', 'P', 'a')}${cri('stderr', 'F', 'f')}`);
+    const first = await log.start();
+    await first.reached(2);
+    first.writeMarks();
+    await first.kill();
+    const second = await log.start({ multiline_flush: '0.1' });
+    await second.until(() => second.sink.delivered.length > 0);
+    expect(texts(second.sink.delivered)).toEqual(['a']);
+  });
+
   it('is let go before a file that was truncated is read from its head', async () => {
     const log = new Log(`${cri('stdout', 'F', 'whole')}${cri('stdout', 'P', 'a')}`);
     const run = await log.start();
