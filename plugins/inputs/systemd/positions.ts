@@ -131,6 +131,7 @@ export class JournalPositions {
 
   private track(key: string, tracked: Tracked): void {
     this.sources.set(key, tracked);
+    tracked.source.inBytes = false;
     // The anchor is written whenever marks are.
     this.store?.describe(tracked.source, () => {
       this.anchor.touch();

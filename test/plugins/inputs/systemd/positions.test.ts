@@ -50,6 +50,12 @@ describe('the cursor to resume at', () => {
     expect(positions.last).toBe(cursorOf(6));
   });
 
+  it('counts entries, not bytes', () => {
+    const { positions } = begin(workspace());
+    positions.begin(undefined);
+    expect(hand(positions, 1, 3).source.inBytes).toBe(false);
+  });
+
   it('is held back by every output and by every source of a block', () => {
     const { positions } = begin(workspace());
     positions.begin(undefined);
