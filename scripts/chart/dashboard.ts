@@ -28,6 +28,8 @@ interface Row {
 
 /** Label matchers of the dashboard's variables. */
 const M = 'job=~"$job",namespace=~"$namespace",pod=~"$pod"';
+/** Reasons for which records are dropped because somebody wants it. */
+const WANTED = 'filter:.*|pod_excluded|pod_sampled|pod_rate_limit';
 const HEIGHT = 8;
 const STAT_HEIGHT = 4;
 
@@ -76,7 +78,7 @@ const ROWS: readonly Row[] = [
       stat('Delivered', `sum(rate(tailrace_output_delivered_records_total{${M}}[$__rate_interval]))`, 'rps'),
       stat(
         'Lost in this range',
-        `(sum(increase(tailrace_output_dropped_records_total{${M}}[$__range])) or vector(0)) + (sum(increase(tailrace_input_dropped_records_total{${M},reason!~"filter:.*"}[$__range])) or vector(0))`,
+        `(sum(increase(tailrace_output_dropped_records_total{${M}}[$__range])) or vector(0)) + (sum(increase(tailrace_input_dropped_records_total{${M},reason!~"${WANTED}"}[$__range])) or vector(0))`,
         'short',
         1,
       ),
@@ -218,6 +220,23 @@ const ROWS: readonly Row[] = [
       ]),
       graph('Written', 'Bps', [
         { expr: rate('tailrace_storage_written_bytes_total', 'pod'), legend: '{{pod}}' },
+      ]),
+    ],
+  },
+  {
+    title: 'Kubernetes',
+    panels: [
+      graph('Agents that do not reach the API server', 'short', [
+        { expr: `tailrace_kubernetes_connected{${M}} == 0`, legend: '{{pod}}' },
+      ]),
+      graph('Requests to the API server', 'reqps', [
+        { expr: rate('tailrace_kubernetes_requests_total', 'request'), legend: '{{request}}' },
+      ]),
+      graph('Records without metadata, by reason', 'rps', [
+        { expr: rate('tailrace_kubernetes_records_without_metadata_total', 'reason'), legend: '{{reason}}' },
+      ]),
+      graph('Records over quotas', 'rps', [
+        { expr: rate('tailrace_kubernetes_suppressed_records_total', 'pod'), legend: '{{pod}}' },
       ]),
     ],
   },

@@ -3,7 +3,7 @@
 {{- $user := include "tailrace.user" . | int64 }}
 {{- $isAgent := eq .Values.kind "DaemonSet" }}
 {{- $byCapability := and $isAgent (eq .Values.logs.access "capability") }}
-{{- $needsToken := not (eq (include "tailrace.rules" .) "[]") -}}
+{{- $needsToken := include "tailrace.rules" . | fromJsonArray | empty | not -}}
 metadata:
   annotations:
     kubectl.kubernetes.io/default-container: tailrace
