@@ -390,4 +390,51 @@ describe('the API server', () => {
       server.admin.call('POST', `${await pathOf(object)}?dryRun=All&fieldValidation=Strict`, wrong),
     ).rejects.toThrow(/unknown field .*spec\.minimumReadySeconds/);
   });
+
+  it('gives the agent the rights that it needs, and no others', async () => {
+    for (const object of objectsOf('default').filter(({ kind }) => /ServiceAccount|Role/.test(kind)))
+      await server.admin.call('POST', await pathOf(object), object);
+    const may = async (verb: string, group: string, resource: string): Promise<boolean> => {
+      const { status } = await server.admin.call<{ status: { allowed: boolean } }>(
+        'POST',
+        '/apis/authorization.k8s.io/v1/subjectaccessreviews',
+        {
+          spec: {
+            user: 'system:serviceaccount:logging:logs-tailrace',
+            // As in a cluster: what every account may is not of our doing.
+            groups: ['system:serviceaccounts', 'system:serviceaccounts:logging', 'system:authenticated'],
+            resourceAttributes: { verb, group, resource, namespace: 'default' },
+          },
+        },
+      );
+      return status.allowed;
+    };
+    // RBAC sees what was written a moment later.
+    while (!(await may('watch', '', 'pods'))) await pause(50);
+    const verbs = ['get', 'list', 'watch', 'create', 'update', 'patch', 'delete', 'deletecollection'];
+    const allowed: string[] = [];
+    for (const [group, resource] of [
+      ['', 'pods'],
+      ['', 'namespaces'],
+      ['', 'pods/log'],
+      ['', 'pods/exec'],
+      ['', 'secrets'],
+      ['', 'configmaps'],
+      ['', 'events'],
+      ['', 'nodes'],
+      ['', 'nodes/proxy'],
+      ['', 'serviceaccounts/token'],
+      ['apps', 'daemonsets'],
+      ['rbac.authorization.k8s.io', 'clusterroles'],
+    ] as const)
+      for (const verb of verbs) if (await may(verb, group, resource)) allowed.push(`${verb} ${resource}`);
+    expect(allowed).toEqual([
+      'get pods',
+      'list pods',
+      'watch pods',
+      'get namespaces',
+      'list namespaces',
+      'watch namespaces',
+    ]);
+  });
 });

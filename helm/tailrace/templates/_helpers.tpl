@@ -67,7 +67,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- $rules = append $rules (dict "apiGroups" (list "") "resources" (list "namespaces" "pods") "verbs" (list "get" "list" "watch")) }}
 {{- end }}
 {{- if .Values.rbac.events }}
-{{- $rules = append $rules (dict "apiGroups" (list "" "events.k8s.io") "resources" (list "events") "verbs" (list "get" "list" "watch")) }}
+{{- $rules = append $rules (dict "apiGroups" (list "") "resources" (list "events") "verbs" (list "get" "list" "watch")) }}
 {{- end }}
 {{- if .Values.rbac.kubelet }}
 {{- $rules = append $rules (dict "apiGroups" (list "") "resources" (list "nodes/proxy") "verbs" (list "get")) }}
