@@ -1,9 +1,10 @@
-import { appendFileSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ConfigWatch } from '../../src/cli/config-watch.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
+import { mountConfigMap } from '../support/config-map.ts';
 import { afterTest, Cli, cli, workspace } from './harness.ts';
 
 const LOG = createLogger({
@@ -86,17 +87,6 @@ describe('the watch over the files of a configuration', () => {
   });
 });
 
-/** Puts files where the kubelet puts those of a ConfigMap: a directory per generation, and a link that is exchanged at once. */
-function mount(directory: string, generation: number, files: Readonly<Record<string, string>>): void {
-  const data = `..2026_${generation}`;
-  mkdirSync(join(directory, data), { recursive: true });
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, data, name), text);
-  symlinkSync(data, join(directory, '..data_tmp'));
-  renameSync(join(directory, '..data_tmp'), join(directory, '..data'));
-  if (generation > 1) rmSync(join(directory, `..2026_${generation - 1}`), { recursive: true });
-  else for (const name of Object.keys(files)) symlinkSync(join('..data', name), join(directory, name));
-}
-
 const pipeline = (filters: string, watch = '50ms') => `
 service: { flush: 0.05, grace: 2, http_server: on, http_port: 0, hot_reload.watch: ${watch} }
 includes: [ parsers.yaml ]
@@ -117,7 +107,7 @@ describe('hot_reload.watch', () => {
   it('reloads when a ConfigMap changes, and goes on with the old one when the new one is wrong', async () => {
     const directory = workspace({ 'in.log': 'one\n' });
     const config = join(directory, 'config');
-    mount(config, 1, {
+    mountConfigMap(config, 1, {
       'a.yaml': pipeline('{ name: modify, match: "*", add: seen no }'),
       'parsers.yaml': parser('text'),
     });
@@ -129,20 +119,23 @@ describe('hot_reload.watch', () => {
       )?.[1];
     await run.until(({ stdout }) => stdout.includes('"text":"one","seen":"no"'));
 
-    mount(config, 2, { 'a.yaml': pipeline(SEEN), 'parsers.yaml': parser('text') });
+    mountConfigMap(config, 2, { 'a.yaml': pipeline(SEEN), 'parsers.yaml': parser('text') });
     await run.logged('The configuration was reloaded');
     appendFileSync(join(directory, 'in.log'), 'two\n');
     await run.until(({ stdout }) => stdout.includes('"text":"two","seen":"yes"'));
     expect(await lastReload()).toBe('1');
 
-    mount(config, 3, { 'a.yaml': pipeline('{ name: modfy, match: "*" }'), 'parsers.yaml': parser('text') });
+    mountConfigMap(config, 3, {
+      'a.yaml': pipeline('{ name: modfy, match: "*" }'),
+      'parsers.yaml': parser('text'),
+    });
     await run.logged('The new configuration is not used');
     expect(await lastReload()).toBe('0');
     appendFileSync(join(directory, 'in.log'), 'three\n');
     await run.until(({ stdout }) => stdout.includes('"text":"three","seen":"yes"'));
 
     // The next change is in an included file, too.
-    mount(config, 4, { 'a.yaml': pipeline(SEEN), 'parsers.yaml': parser('line') });
+    mountConfigMap(config, 4, { 'a.yaml': pipeline(SEEN), 'parsers.yaml': parser('line') });
     await run.until(
       ({ log }) => log.filter(({ msg }) => msg === 'The configuration was reloaded').length === 2,
     );
