@@ -2,7 +2,7 @@
  * The names that the chart's alerts and its dashboard ask for are those that agents expose, with the labels that are asked for. Families come
  * into being with what they count, so agents are led through what alerts are about: refusals, losses, evictions.
  */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { parse } from 'yaml';
@@ -70,7 +70,7 @@ const pipeline = (port: number, more = ''): string => `
 service: { flush: 0.02, grace: 0.5, scheduler.base: 0.01, scheduler.cap: 0.05, dead_letters.limit: 100k, storage.type: filesystem }
 pipeline:
   inputs:
-    - { name: tail, path: app.log, tag: app, read_from_head: on }
+    - { name: tail, path: 'app.log, odd.log', tag: app, read_from_head: on }
   filters:
     - { name: grep, match: app, exclude: log ^unwanted }
   outputs:
@@ -84,6 +84,7 @@ async function troubled(rig: Rig, exposed: Wanted): Promise<void> {
   sink.behave = (index) => ({ status: index === 0 ? 503 : 400 });
   writeFileSync(rig.path('app.log'), `unwanted\n${numberedLines('app', 0, 12, 20_000)}`);
   const dead = `    - { name: http, alias: dead, match: app, port: 9, format: json_lines }\n`;
+  mkdirSync(rig.path('odd.log'));
   rig.configure(pipeline(sink.port, dead));
   const first = await rig.start();
   await first.until((scrape) => scrape.sum('tailrace_dead_letters_evicted_total') > 0);

@@ -101,6 +101,20 @@ export const ALERT_CASES: readonly AlertCase[] = [
     fires: [],
   })),
   ...growing('TailraceFilesLost', 'tailrace_input_lost_bytes_total', { ...TAIL, reason: 'unlinked' }),
+  {
+    alert: 'TailraceFilesUnreadable',
+    about: 'the first one',
+    series: { 'tailrace_input_files_refused_total{name="a",reason="unreadable"}': '_x10 1x20' },
+    at: '20m',
+    fires: [{ name: 'a', reason: 'unreadable' }],
+  },
+  {
+    alert: 'TailraceFilesUnreadable',
+    about: 'what is no file',
+    series: { 'tailrace_input_files_refused_total{name="a",reason="not_a_file"}': '_x10 1x20' },
+    at: '20m',
+    fires: [],
+  },
   ...growing('TailraceDeadLettersGrow', 'tailrace_output_dead_lettered_records_total', OUT, { held: true }),
   ...growing('TailraceDeadLettersEvicted', 'tailrace_dead_letters_evicted_total', {
     ...OUT,
