@@ -235,6 +235,11 @@ describe('what it renders', () => {
     expect(await annotations('--set', 'config.service.memory_limit=32M')).not.toEqual(before);
     const off = await annotations('--set', 'hotReload.enabled=false');
     expect(await annotations('--set', 'hotReload.enabled=false,output.host=elsewhere')).not.toEqual(off);
+    // A text of one's own is looked at only when it says so.
+    const text = await annotations('--set', 'config.text=a');
+    expect(await annotations('--set', 'config.text=b')).not.toEqual(text);
+    const watched = await annotations('--set', 'config.text=a: hot_reload.watch');
+    expect(await annotations('--set', 'config.text=b: hot_reload.watch')).toEqual(watched);
   });
 
   it.for(VALUES.map(nameOf))('has a configuration that the agent takes: %s', async (name, { annotate }) => {

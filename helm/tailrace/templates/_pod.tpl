@@ -8,8 +8,9 @@ metadata:
   annotations:
     kubectl.kubernetes.io/default-container: tailrace
     {{- /* What only a restart takes up is in the service section; the rest the agents see themselves. */}}
+    {{- $watched := ternary (contains "hot_reload.watch" .Values.config.text) .Values.hotReload.enabled (not (empty .Values.config.text)) }}
     {{- if .Values.config.existingConfigMap }}
-    {{- else if not .Values.hotReload.enabled }}
+    {{- else if not $watched }}
     checksum/config: {{ include "tailrace.configText" . | sha256sum }}
     {{- else if not .Values.config.text }}
     checksum/service: {{ include "tailrace.service" . | sha256sum }}
