@@ -9,6 +9,8 @@ import { parse } from 'yaml';
 import type { AgentProcess } from '../support/agent.ts';
 import { test } from '../support/e2e.ts';
 import type { Rig } from '../support/e2e.ts';
+import { KubeStandIn } from '../support/kube-api.ts';
+import { Kubelet } from '../support/kubelet.ts';
 import { numberedLines } from '../support/numbered.ts';
 
 const FILES = join(import.meta.dirname, '../../helm/tailrace/files');
@@ -66,7 +68,7 @@ async function exposedBy(agent: AgentProcess, into: Wanted): Promise<void> {
   }
 }
 
-const pipeline = (port: number, more = ''): string => `
+const pipeline = (port: number): string => `
 service: { flush: 0.02, grace: 0.5, scheduler.base: 0.01, scheduler.cap: 0.05, dead_letters.limit: 100k, storage.type: filesystem }
 pipeline:
   inputs:
@@ -76,25 +78,43 @@ pipeline:
   outputs:
     - { name: http, alias: refusing, match: app, port: ${port}, format: json_lines }
     - { name: file, alias: taking, match: app, path: ., file: out }
-${more}`;
+`;
 
-/** An agent whose destination fails, then refuses everything, more than its dead letters may take; started anew after a file was lost. */
+/** An agent whose destination fails, then refuses everything, more than its dead letters may take. */
 async function troubled(rig: Rig, exposed: Wanted): Promise<void> {
   const sink = await rig.sink();
   sink.behave = (index) => ({ status: index === 0 ? 503 : 400 });
   writeFileSync(rig.path('app.log'), `unwanted\n${numberedLines('app', 0, 12, 20_000)}`);
-  const dead = `    - { name: http, alias: dead, match: app, port: 9, format: json_lines }\n`;
   mkdirSync(rig.path('odd.log'));
-  rig.configure(pipeline(sink.port, dead));
-  const first = await rig.start();
-  await first.until((scrape) => scrape.sum('tailrace_dead_letters_evicted_total') > 0);
-  await first.until((scrape) => scrape.sum('tailrace_output_retries_total', { name: 'dead' }) > 1);
-  await exposedBy(first, exposed);
+  rig.configure(pipeline(sink.port));
+  const agent = await rig.start();
+  await agent.until((scrape) => scrape.sum('tailrace_dead_letters_evicted_total') > 0);
+  await exposedBy(agent, exposed);
+  await agent.kill();
+}
+
+/** An agent that comes back after a file went that it had not delivered. */
+async function tooLate(rig: Rig, exposed: Wanted): Promise<void> {
+  writeFileSync(rig.path('late.log'), numberedLines('late', 0, 3));
+  writeFileSync(
+    rig.path('late.yaml'),
+    `
+service: { flush: 0.02, grace: 0.5 }
+pipeline:
+  inputs:
+    - { name: tail, path: late.log, tag: app, read_from_head: on }
+  outputs:
+    - { name: http, match: app, port: 9, format: json_lines }
+`,
+  );
+  const first = await rig.start({ config: 'late.yaml' });
+  await first.until((scrape) => scrape.sum('tailrace_output_buffered_records') === 3);
   await first.kill();
-  rmSync(rig.path('app.log'));
-  const second = await rig.start();
+  rmSync(rig.path('late.log'));
+  const second = await rig.start({ config: 'late.yaml' });
   await second.until((scrape) => scrape.sum('tailrace_input_lost_bytes_total') > 0);
   await exposedBy(second, exposed);
+  await second.kill();
 }
 
 /** An agent without a state: what its destination refuses is dropped. */
@@ -108,10 +128,47 @@ async function stateless(rig: Rig, exposed: Wanted): Promise<void> {
   await exposedBy(agent, exposed);
 }
 
+/** An agent of a node, with a pod that writes more than it may and one that the API server does not know. */
+async function onNode(rig: Rig, exposed: Wanted): Promise<void> {
+  const api = await new KubeStandIn().open();
+  try {
+    const kubelet = new Kubelet(rig.path('log'));
+    const known = kubelet.start({ namespace: 'shop', pod: 'web' });
+    api.putPod({ namespace: 'shop', name: 'web', uid: known.uid, containers: { main: known.id } });
+    known.write(Array.from({ length: 20 }, (_, n) => `line ${n}`));
+    kubelet.start({ namespace: 'shop', pod: 'stranger' }).write(['who?']);
+    writeFileSync(
+      rig.path('node.yaml'),
+      `
+service: { flush: 0.02, grace: 0.5 }
+pipeline:
+  inputs:
+    - name: kubernetes_logs
+      path: log/containers/*.log
+      allowed_roots: ${rig.directory}
+      kube_url: ${api.url}
+      kube_node_name: node-1
+      pod_rate_limit: 1
+  outputs:
+    - { name: 'null', match: '*' }
+`,
+    );
+    const agent = await rig.start({ config: 'node.yaml' });
+    await agent.until((scrape) => scrape.sum('tailrace_kubernetes_suppressed_records_total') > 0);
+    await agent.until((scrape) => scrape.sum('tailrace_kubernetes_records_without_metadata_total') > 0);
+    await exposedBy(agent, exposed);
+    await agent.kill();
+  } finally {
+    await api.close();
+  }
+}
+
 test('alerts and dashboard ask for what agents expose', async ({ rig }) => {
   const exposed: Wanted = new Map();
   await troubled(rig, exposed);
+  await tooLate(rig, exposed);
   await stateless(rig, exposed);
+  await onNode(rig, exposed);
   const wanted = wantedBy([...alertExpressions(), ...dashboardExpressions()]);
   expect(wanted.size).toBeGreaterThan(30);
   const missing = [...wanted].flatMap(([name, labels]) => {

@@ -6,6 +6,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { checkConfiguration } from '../../src/cli/configuration.ts';
+import { AgentProcess } from '../support/agent.ts';
+import { mountConfigMap } from '../support/config-map.ts';
+import { Kubelet } from '../support/kubelet.ts';
 import { tlsFile } from '../net/servers.ts';
 import { ALERT_CASES, promtoolTests } from './helm/alerts.ts';
 import type { AlertRule } from './helm/alerts.ts';
@@ -13,6 +16,7 @@ import { definitionFiles, manifests, runHelm, runPromtool, validate } from './se
 import type { Manifest } from './servers/helm.ts';
 import { startKubernetes } from './servers/kubernetes.ts';
 import type { KubernetesServer } from './servers/kubernetes.ts';
+import { writtenIn } from './support/written.ts';
 
 const CHART = join(import.meta.dirname, '../../helm/tailrace');
 const VALUES = readdirSync(join(CHART, 'ci')).map((file) => join(CHART, 'ci', file));
@@ -441,5 +445,72 @@ describe('the API server', () => {
       'list namespaces',
       'watch namespaces',
     ]);
+  });
+  it('works as installed: pods are known by its own rights, and a changed ConfigMap is taken up', async () => {
+    const { admin } = server;
+    const node = mkdtempSync(join(tmpdir(), 'tailrace-node-'));
+    const token = join(node, 'token');
+    writeFileSync(token, await admin.token('logs-tailrace', { namespace: 'logging' }));
+    const kubelet = new Kubelet(join(node, 'log'));
+    const config = join(node, 'config');
+    const render = async (...args: string[]): Promise<Record<string, string>> => {
+      const options = {
+        kube_url: server.url,
+        kube_ca_file: server.caFile,
+        kube_token_file: token,
+        path: join(kubelet.root, 'containers/*.log'),
+        allowed_roots: kubelet.root,
+      };
+      const [map] = manifests(
+        await template(
+          join(CHART, 'ci/default-values.yaml'),
+          '-s',
+          'templates/configmap.yaml',
+          ...Object.entries(options).flatMap(([key, value]) => [
+            '--set-string',
+            `logs.options.${key}=${value}`,
+          ]),
+          '--set',
+          'hotReload.interval=100ms,output.name=file,output.host=null',
+          '--set-string',
+          `output.path=${node},output.file=out`,
+          ...args,
+        ),
+      );
+      return map?.data ?? {};
+    };
+    mountConfigMap(config, 1, await render());
+    await admin.createNamespace('shop');
+    const { uid } = (await admin.createPod({ namespace: 'shop', name: 'web', labels: { app: 'web' } }))
+      .metadata;
+    const log = kubelet.start({ namespace: 'shop', pod: 'web', uid, container: 'app' });
+    log.write(['one']);
+    const agent = new AgentProcess({
+      config: join(config, 'tailrace.yaml'),
+      state: join(node, 'state'),
+      cwd: node,
+      env: { NODE_NAME: 'node-1' },
+    });
+    try {
+      const records = async (count: number): Promise<unknown[]> => {
+        await agent.until((scrape) => scrape.sum('tailrace_output_delivered_records_total') >= count);
+        return writtenIn(join(node, 'out')).map(({ record }) => record);
+      };
+      expect(await records(1)).toMatchObject([
+        { log: 'one', cluster: 'production', kubernetes: { pod_name: 'web', labels: { app: 'web' } } },
+      ]);
+      const more = await render(
+        '--set-string',
+        'config.filters[0].name=modify,config.filters[0].match=*,config.filters[0].add=seen yes',
+      );
+      mountConfigMap(config, 2, more);
+      await agent.said(/^The configuration was reloaded/);
+      log.write(['two']);
+      expect((await records(2))[1]).toMatchObject({ log: 'two', cluster: 'production', seen: 'yes' });
+      expect((await agent.stop()).code).toBe(0);
+    } finally {
+      if (agent.exit === undefined) await agent.kill();
+      rmSync(node, { recursive: true, force: true });
+    }
   });
 });
