@@ -16,6 +16,7 @@ import { Metrics } from '../telemetry/metrics.ts';
 import { registerProcessMetrics } from '../telemetry/process-metrics.ts';
 import { describeError } from '../telemetry/safe.ts';
 import { check } from './check.ts';
+import { ConfigWatch } from './config-watch.ts';
 import { loadConfiguration, logProblems } from './configuration.ts';
 import { useColor } from './color.ts';
 import { EXIT, UserError } from './exit.ts';
@@ -43,8 +44,11 @@ export async function run(options: RunOptions): Promise<number> {
   }
   if (options.workdir !== undefined) changeDirectory(options.workdir);
   if (options.dryRun) return check(config, {});
+  const watch = new ConfigWatch();
+  await watch.beforeLoad([config]);
   const first = await loadConfiguration(config, useColor(process.stderr));
-  return new Run(config, options, first).run();
+  await watch.afterLoad(first.definition.files);
+  return new Run(config, options, first, watch).run();
 }
 
 function changeDirectory(directory: string): void {
@@ -76,6 +80,8 @@ class Run {
   private readonly stateDirectory: string | undefined;
   private readonly agent: Agent;
   private readonly reloads;
+  private readonly lastReload;
+  private readonly configWatch: ConfigWatch;
   /** Warnings and notes of the configuration that was loaded last. */
   private problems: readonly Problem[];
   private api: ApiServer | undefined;
@@ -86,9 +92,11 @@ class Run {
     configFile: string,
     options: RunOptions,
     loaded: Awaited<ReturnType<typeof loadConfiguration>>,
+    configWatch: ConfigWatch,
   ) {
     this.configFile = configFile;
     this.problems = loaded.problems;
+    this.configWatch = configWatch;
     const definition = override(loaded.definition, options);
     const { service } = definition;
     this.stateDirectory = chooseStateDirectory({
@@ -104,6 +112,13 @@ class Run {
       'tailrace_config_reloads_total',
       'Reloads of the configuration, by result.',
     );
+    this.lastReload = this.metrics
+      .gauge(
+        'tailrace_config_last_reload_successful',
+        '1 while the configuration that was read last is the one that runs; 0 after one was refused.',
+      )
+      .labels();
+    this.lastReload.value = 1;
     this.registerMetrics();
     this.agent = openAgent({
       definition,
@@ -111,7 +126,9 @@ class Run {
       metrics: this.metrics,
       stateDirectory: this.stateDirectory,
       load: async () => {
+        await configWatch.beforeLoad(this.agent.definition.files);
         const next = await loadConfiguration(configFile, false);
+        await configWatch.afterLoad(next.definition.files);
         this.problems = next.problems;
         return override(next.definition, options);
       },
@@ -140,9 +157,12 @@ class Run {
       throw startFailure(error);
     }
     this.announce();
+    this.configWatch.every(agent.definition.service.hotReloadWatch);
+    this.configWatch.start({ log, reload: () => this.reload() });
     setTimeout(() => void this.settle(), SETTLED_MS).unref();
     const end = await Promise.race([ended, agent.done.then(() => undefined)]);
     if (end !== undefined) log.info({ signal: end }, 'Stopping: delivering what was read');
+    this.configWatch.stop();
     // First: a replay must not touch its files any more when another agent may have the state.
     await this.control?.close();
     const summary = await agent.stop();
@@ -236,10 +256,12 @@ class Run {
     if (agent.isReloading) return { result: 'busy' };
     const result = await agent.reload();
     reloads.labels({ result: result.ok ? 'done' : 'refused' }).value++;
+    this.lastReload.value = result.ok ? 1 : 0;
     if (!result.ok) return { result: 'refused', problems: result.error.split('\n') };
     const { service } = agent.definition;
     log.setLevel(service.logLevel);
     this.watchdog?.setLevel(service.logLevel);
+    this.configWatch.every(service.hotReloadWatch);
     const changed = restartKeys(before, service);
     if (changed.length > 0)
       log.warn({ keys: changed }, 'Some service keys changed that only a restart takes up');

@@ -115,6 +115,8 @@ export interface ServiceOptions {
   /** Seconds. */
   hcPeriod: number;
   hotReload: boolean;
+  /** Seconds between two looks at the files of the configuration; 0: none. */
+  hotReloadWatch: number;
   /** Seconds that the main loop may stand still; 0: for ever, undefined: not written. */
   watchdogTimeout: number | undefined;
   /** Seconds. */

@@ -59,6 +59,11 @@ export const serviceOptions = {
   hot_reload: boolean()
     .default(true)
     .describe('Reloading by SIGHUP and API; in Fluent Bit it is off by default.'),
+  'hot_reload.watch': timeOrOff()
+    .default('off')
+    .describe(
+      'Time between two looks at the files of the configuration, such as 5s: what has changed and stays so until the next look is reloaded, as by SIGHUP. 0 or off: nobody looks.',
+    ),
 
   'watchdog.timeout': timeOrOff()
     .optional()

@@ -103,6 +103,7 @@ export function readService(sections: readonly Section[], problems: Problems): S
       hcRetryFailureCount: options.hc_retry_failure_count,
       hcPeriod: options.hc_period,
       hotReload: options.hot_reload,
+      hotReloadWatch: options['hot_reload.watch'],
       watchdogTimeout: options['watchdog.timeout'],
       schedulerBase: options['scheduler.base'],
       schedulerCap: options['scheduler.cap'],
@@ -159,6 +160,12 @@ function checkService(options: Values, find: (key: string) => Written | undefine
     say('dns.prefer_ipv4', 'Tailrace has this per output: write net.dns.prefer_ipv4 there');
   if (options['dns.prefer_ipv6'])
     say('dns.prefer_ipv6', 'Tailrace has this per output: write net.dns.prefer_ipv6 there');
+  if (options['hot_reload.watch'] > 0 && !options.hot_reload) {
+    say(
+      'hot_reload.watch',
+      'nothing is reloaded with hot_reload: off, so nobody need look: remove one of the two lines',
+    );
+  }
   if (options['scheduler.cap'] < options['scheduler.base']) {
     say(
       find('scheduler.cap') === undefined ? 'scheduler.base' : 'scheduler.cap',

@@ -452,6 +452,9 @@ export class Agent {
         family.labels().value = this.memory.total;
       },
     );
+    this.metrics
+      .gauge('tailrace_buffer_limit_bytes', 'Upper bound of tailrace_buffer_bytes (memory_limit).')
+      .labels().value = this.memory.limit;
     this.metrics.gauge(
       'tailrace_input_paused',
       '1 while the input waits for room in the buffer.',

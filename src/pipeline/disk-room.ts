@@ -65,6 +65,13 @@ export class DiskRoom {
         }
       },
     );
+    options.metrics.gauge(
+      'tailrace_storage_overflow_limit_bytes',
+      'Upper bound of tailrace_storage_overflow_bytes (storage.overflow.limit).',
+      (family) => {
+        family.labels().value = options.limits().overflowLimit;
+      },
+    );
   }
 
   /** Why nothing more goes to disk, a sentence; undefined while it does. */

@@ -277,6 +277,7 @@ describe('ChunkBuffer', () => {
     await bench.until(() => bench.buffer.problem !== undefined);
     expect(bench.buffer.problem).toContain('storage.overflow.limit');
     expect(bench.value('tailrace_storage_overflow_bytes')).toBeLessThanOrEqual(120_000);
+    expect(bench.value('tailrace_storage_overflow_limit_bytes')).toBe(120_000);
     expect(bench.log.lines.filter(({ message }) => message.includes('storage.overflow.limit')).length).toBe(
       1,
     );

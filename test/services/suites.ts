@@ -14,6 +14,7 @@ import { fluentLoggers } from './servers/fluent-logger.ts';
 import { dockerSplunk } from './servers/docker-splunk.ts';
 import { rsyslogElasticsearch } from './servers/rsyslog-elasticsearch.ts';
 import { syslogNgHttp } from './servers/syslog-ng-http.ts';
+import { helm, kubernetesValidate, operatorDefinitions, promtool } from './servers/helm.ts';
 import type { Service } from './support/service.ts';
 
 /** `test/services/NAME.test.ts` and its servers. */
@@ -35,5 +36,6 @@ export const SUITES: Readonly<Record<string, readonly Service[]>> = {
   'kubernetes-api': [kubernetes],
   'kubernetes-events': [kubernetes],
   'kubernetes-logs': [kubernetes],
+  helm: [helm, kubernetesValidate, promtool, operatorDefinitions, kubernetes],
   'fan-out': [elasticsearch, versitygw, moto, loki],
 };

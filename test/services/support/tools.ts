@@ -66,6 +66,12 @@ export async function goBuild(
   await run('go', ['build', '-o', join(folder, name), program], { cwd: build, env: goEnvironment() });
 }
 
+/** Brings a Go module at a version to this machine: the folder with its files. */
+export async function goDownload(module: string): Promise<string> {
+  const answer = await run('go', ['mod', 'download', '-json', module], { env: goEnvironment() });
+  return (JSON.parse(answer) as { Dir: string }).Dir;
+}
+
 /** Runs a Go program that was built before, with the module proxy alone. */
 export async function runWithGo(program: string, args: readonly string[], cwd: string): Promise<void> {
   await run(program, args, { cwd, env: goEnvironment() });
