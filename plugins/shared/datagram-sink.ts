@@ -8,8 +8,8 @@ export interface Sender {
 
 export interface DatagramSink {
   /**
-   * Takes a datagram; its memory may be used until the next call of `flush` returns. `sender`: absent where a datagram does not say it. `isCut`:
-   * it was longer than the listener takes, and its rest is gone.
+   * Takes a datagram; its memory is the listener's again when this returns. `sender`: absent where a datagram does not say it. `isCut`: it was
+   * longer than the listener takes, and its rest is gone.
    */
   take(bytes: Buffer, sender: Sender | undefined, isCut: boolean): void;
   /** Those that came together are taken: they can be emitted. The promise is that there is room for more. */

@@ -24,6 +24,8 @@ export interface StreamReader {
    * it: the reader bounds it, by an answer or a {@link StreamError}. The memory may be used until `flush` returns.
    */
   read(bytes: Buffer): number;
+  /** A message is begun, though nothing of it may be left: its rest is skipped. */
+  readonly isWithin: boolean;
   /** The stream is over, or is not going on, with a message begun: `isWhole` when its sender ended it. */
   end(rest: Buffer, isWhole: boolean): void;
   /** What was read can be emitted. The promise is that there is room for more. */
@@ -168,7 +170,11 @@ export class StreamConnection {
   /** Between two pieces. */
   private rest(): void {
     const { stallMs, idleMs } = this.around;
-    this.setTimeout(this.inbox.rest > 0 ? stallMs : idleMs);
+    this.setTimeout(this.isWithin ? stallMs : idleMs);
+  }
+
+  private get isWithin(): boolean {
+    return this.inbox.rest > 0 || this.reader.isWithin;
   }
 
   private setTimeout(ms: number): void {
@@ -178,7 +184,7 @@ export class StreamConnection {
   }
 
   private readonly onTimeout = (): void => {
-    if (this.inbox.rest > 0) this.sendAway('stalled', 'Its message did not go on.');
+    if (this.isWithin) this.sendAway('stalled', 'Its message did not go on.');
     else if (!this.isWorking) this.sendAway('idle', 'It sent nothing for idle_timeout.');
   };
 
