@@ -153,7 +153,7 @@ export class SyslogReader implements StreamReader {
       this.intake.take(text, from, to, isCut, this.source);
       return;
     }
-    const end = isCut ? characterEnd(bytes.subarray(0, to), to) : to;
+    const end = isCut ? characterEnd(bytes, to) : to;
     const own = bytes.toString('utf8', from, end);
     this.intake.take(own, 0, own.length, isCut, this.source);
   }

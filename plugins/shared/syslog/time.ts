@@ -202,8 +202,9 @@ function isoLocal(text: string, at: number): number {
 /** The year that stands behind a time of day. */
 function yearBehind(text: string, at: number, to: number): number | undefined {
   if (at + 5 > to || text.charCodeAt(at) !== SPACE || !isDigit(text.charCodeAt(at + 1))) return undefined;
-  const behind = at + 5 < to ? text.charCodeAt(at + 5) : SPACE;
-  if (behind !== SPACE && behind !== COLON) return undefined;
+  // A colon may stand behind it; one without a blank is that of an IPv6 address.
+  const behind = at + 5 < to && text.charCodeAt(at + 5) === COLON ? at + 6 : at + 5;
+  if (behind < to && text.charCodeAt(behind) !== SPACE) return undefined;
   const year = number(text, at + 1, 4);
   return year > 1969 ? year : undefined;
 }
