@@ -124,7 +124,11 @@ export class StreamListener {
       { ...tls.options, handshakeTimeout: acceptTimeoutMs, noDelay: true, keepAlive: true },
       take,
     );
-    server.on('tlsClientError', () => this.metrics.failed());
+    server.on('tlsClientError', (_error, socket) => {
+      this.metrics.failed();
+      // Node.js leaves it open when the handshake took too long.
+      socket.destroy();
+    });
     // Before the server's own listener, which takes the certificate for this connection.
     server.prependListener('connection', (socket: Socket) => {
       this.admit(socket);

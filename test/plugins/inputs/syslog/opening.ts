@@ -92,5 +92,8 @@ export async function open(
 /** Resolves when the other side has closed the connection. */
 export async function closed(socket: Socket): Promise<void> {
   socket.resume();
-  if (!socket.closed) await once(socket, 'close');
+  if (socket.closed) return;
+  await new Promise((resolve) => {
+    socket.once('close', resolve);
+  });
 }
