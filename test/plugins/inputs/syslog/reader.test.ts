@@ -32,12 +32,12 @@ function reading(framing: Framing = 'auto', maxBytes = 1000) {
     texts: () => taken.map(({ text }) => text),
     rest: () => rest.length,
     longest: () => longest,
-    show(piece: string | Buffer) {
+    show: (piece: string | Buffer): void => {
       const bytes = Buffer.concat([rest, Buffer.from(piece)]);
       rest = bytes.subarray(reader.read(bytes));
       longest = Math.max(longest, rest.length);
     },
-    end(isWhole = true) {
+    end: (isWhole = true): void => {
       if (rest.length > 0) reader.end(rest, isWhole);
     },
   };
@@ -139,15 +139,15 @@ describe('messages that are too long', () => {
     }
   });
 
-  it('it is cut between characters', () => {
+  it('are cut between characters', () => {
     const { show, texts } = reading('auto', 500);
     show(`<1>${'ä'.repeat(300)}\n`);
     expect(texts()).toEqual([`<1>${'ä'.repeat(248)}`]);
   });
 
-  it('while it is skipped, a message is begun', () => {
+  it('while one is skipped, a message is begun', () => {
     const { show, reader } = reading('auto', 500);
-    show(`${'a'.repeat(600)}`);
+    show('a'.repeat(600));
     expect(reader.isWithin).toBe(true);
     show('\n');
     expect(reader.isWithin).toBe(false);
