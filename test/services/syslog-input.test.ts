@@ -99,7 +99,7 @@ async function ports(): Promise<Ports> {
 }
 
 /** An agent with an input of each kind, which writes what it gets to a file. */
-function configure(rig: Rig, { plain, secure, datagrams }: Ports): void {
+function configure(rig: Rig, { plain, secure, datagrams }: Ports, storage = 'memory'): void {
   rig.configure(`service:
   flush: 0.2
   grace: 10
@@ -111,6 +111,7 @@ pipeline:
       mode: tcp
       port: ${plain}
       parser: syslog
+      storage.type: ${storage}
     - name: syslog
       alias: secure
       tag: secure
@@ -242,9 +243,10 @@ describe('rsyslog with a queue on disk', () => {
     rig: Rig,
     disturb: (agent: AgentProcess) => Promise<unknown>,
     sureFrom: (sent: number) => number,
+    storage = 'memory',
   ): Promise<Outcome> {
     const { plain, ...others } = await ports();
-    configure(rig, { plain, ...others });
+    configure(rig, { plain, ...others }, storage);
     let agent = await rig.start();
     const actions = snippet('rsyslog by TCP').replace('5140', String(plain));
     const outcome: Outcome = { missing: [], doubles: 0, sent: 0 };
@@ -286,18 +288,21 @@ describe('rsyslog with a queue on disk', () => {
     expect(missing).toEqual([]);
   });
 
-  test('the agent is killed in the middle: what was on its way is lost, nothing else', async ({ rig }) => {
-    // Lost is what was in the agent's memory, in the two sockets, or in the batch that rsyslog was sending.
-    const { missing, doubles, sent } = await disturbed(
-      rig,
-      (agent) => agent.kill(),
-      (count) => count + BATCH,
-    );
-    process.stderr.write(
-      `\nlost by the kill: ${missing.length} of ${sent} sent by then; twice: ${doubles}\n`,
-    );
-    expect(missing.length).toBeLessThanOrEqual(sent + BATCH);
-  });
+  test.for(['memory', 'filesystem'])(
+    'the agent, with storage.type: %s, is killed in the middle: what was on its way is lost, nothing else',
+    async (storage, { rig }) => {
+      // Lost is what was in the agent's memory, in the two sockets, or in the batch that rsyslog was sending.
+      const { missing, doubles, sent } = await disturbed(
+        rig,
+        (agent) => agent.kill(),
+        (count) => count + BATCH,
+      );
+      process.stderr.write(
+        `\nlost by the kill, ${storage}: ${missing.length} of ${sent} sent by then; twice: ${doubles}\n`,
+      );
+      expect(missing.length).toBeLessThanOrEqual(sent + BATCH);
+    },
+  );
 });
 
 describe('syslog-ng', () => {
