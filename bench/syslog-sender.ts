@@ -37,6 +37,10 @@ function due(): number {
   return Math.min(total, Math.ceil(ticks * perTick)) - sent;
 }
 
+function isDone(): boolean {
+  return sent >= total;
+}
+
 function next(): Buffer {
   return prepared[sent++ % prepared.length] as Buffer;
 }
@@ -44,7 +48,7 @@ function next(): Buffer {
 if (protocol === 'tcp') {
   const socket = connect(Number(port), '127.0.0.1');
   await once(socket, 'connect');
-  while (sent < total) {
+  while (!isDone()) {
     const now = due();
     if (now > 0 && !socket.write(Buffer.concat(Array.from({ length: now }, next))))
       await once(socket, 'drain');
@@ -57,7 +61,7 @@ if (protocol === 'tcp') {
   const socket = createSocket('udp4');
   socket.connect(Number(port), '127.0.0.1');
   await once(socket, 'connect');
-  while (sent < total) {
+  while (!isDone()) {
     let now = due();
     while (now > 0) {
       const burst = Math.min(now, BURST);
