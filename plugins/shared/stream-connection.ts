@@ -54,6 +54,8 @@ export class StreamConnection {
   private readonly around: Surroundings;
   private readonly inbox: Inbox;
   private pieces: Buffer[] = [];
+  /** A piece that waits for room beside what is kept. */
+  private waiting: Buffer | undefined;
   private isWorking = false;
   private isClosed = false;
   /** Its sender has ended it, and did not just go away. */
@@ -79,6 +81,11 @@ export class StreamConnection {
   /** Says to the sender that nothing more is wanted, and takes in what comes until it closes. */
   finish(): void {
     this.socket.end();
+  }
+
+  /** It has more, and waits for room. */
+  get isWaiting(): boolean {
+    return this.isWorking;
   }
 
   /** Closes at once. What was read is taken. */
@@ -111,12 +118,13 @@ export class StreamConnection {
 
   private absorb(piece: Buffer): Promise<unknown> | undefined {
     const { inbox } = this;
-    if (!inbox.add(piece, 0)) {
-      return this.withRoom(() => inbox.add(piece, 0)).then((isThere) =>
-        isThere ? this.harvest() : undefined,
-      );
-    }
-    return this.harvest();
+    if (inbox.add(piece, 0)) return this.harvest();
+    this.waiting = piece;
+    return this.withRoom(() => inbox.add(piece, 0)).then((isThere) => {
+      if (!isThere) return undefined;
+      this.waiting = undefined;
+      return this.harvest();
+    });
   }
 
   private harvest(): Promise<unknown> | undefined {
@@ -208,15 +216,15 @@ export class StreamConnection {
   private over(): void {
     if (this.isClosed) return;
     this.isClosed = true;
-    const { inbox, reader, pieces } = this;
+    const { inbox, reader, pieces, waiting } = this;
     this.pieces = [];
+    this.waiting = undefined;
     try {
       // What waits for room cannot be had again: it is taken without.
-      const left =
-        pieces.length === 0 ? inbox.bytes : Buffer.concat([inbox.bytes.subarray(inbox.start), ...pieces]);
-      const start = pieces.length === 0 ? inbox.start : 0;
-      const rest = left.subarray(start);
-      const taken = pieces.length === 0 ? 0 : reader.read(rest);
+      const kept = inbox.bytes.subarray(inbox.start);
+      const more = waiting === undefined ? pieces : [waiting, ...pieces];
+      const rest = more.length === 0 ? kept : Buffer.concat([kept, ...more]);
+      const taken = more.length === 0 ? 0 : reader.read(rest);
       if (taken < rest.length) reader.end(rest.subarray(taken), this.hasEnded);
     } catch (error) {
       if (!(error instanceof StreamError)) this.around.failed(error);

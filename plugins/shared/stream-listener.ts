@@ -100,11 +100,10 @@ export class StreamListener {
     server.close();
     for (const connection of this.connections) connection.finish();
     const since = performance.now();
-    for (
-      let before = -1;
-      this.connections.size > 0 && before !== this.received && performance.now() - since < LINGER_MS;
-    ) {
+    const isBusy = (): boolean => [...this.connections].some(({ isWaiting }) => isWaiting);
+    for (let before = -1; before !== this.received || isBusy();) {
       before = this.received;
+      if (this.connections.size === 0 || performance.now() - since >= LINGER_MS) break;
       await pause(QUIET_MS);
     }
     for (const connection of this.connections) connection.destroy();

@@ -94,3 +94,45 @@ pipeline:
   await again.until((scrape) => scrape.sum('tailrace_output_delivered_records_total') === total);
   expect(sink.distinct).toBe(total);
 });
+
+test("without a parser it is Fluent Bit's, which the configuration may define anew", async ({ rig }) => {
+  const pipeline = (parsers: string): string => `
+service:
+  flush: 0.02
+${parsers}
+pipeline:
+  inputs:
+    - name: syslog
+      mode: tcp
+      port: 0
+  outputs:
+    - name: stdout
+      match: '*'
+      format: json_lines
+      json_date_key: off
+`;
+  const shownBy = async (config: string): Promise<unknown> => {
+    rig.configure(config);
+    const agent = await rig.start({ state: 'off' });
+    const { port } = await agent.said(/^Listening for syslog messages$/);
+    (await tcp(Number(port))).end('<34>1 2003-10-11T22:14:15.003Z web-2 su - ID47 - hello\n');
+    await agent.shown(1);
+    await agent.stop();
+    return JSON.parse(agent.stdout) as unknown;
+  };
+  expect(await shownBy(pipeline(''))).toEqual({
+    pri: '34',
+    time: '2003-10-11T22:14:15.003Z',
+    host: 'web-2',
+    ident: 'su',
+    pid: '-',
+    msgid: 'ID47',
+    extradata: '-',
+    message: 'hello',
+  });
+  const own = `parsers:
+  - name: syslog-rfc5424
+    format: regex
+    regex: '^<(?<own>\\d+)>'`;
+  expect(await shownBy(pipeline(own))).toEqual({ own: '34' });
+});

@@ -10,11 +10,13 @@ const UNAVAILABLE = 'unix://unavailable';
 export class SyslogDatagrams implements DatagramSink {
   private readonly intake: Intake;
   private readonly maxBytes: number;
+  private readonly keepsSource: boolean;
 
-  /** `maxBytes`: a longer message is cut. */
-  constructor(intake: Intake, maxBytes: number) {
+  /** `maxBytes`: a longer message is cut. `keepsSource`: the records get who sent them. */
+  constructor(intake: Intake, maxBytes: number, keepsSource: boolean) {
     this.intake = intake;
     this.maxBytes = maxBytes;
+    this.keepsSource = keepsSource;
   }
 
   take(bytes: Buffer, sender: Sender | undefined, isCut: boolean): void {
@@ -22,7 +24,8 @@ export class SyslogDatagrams implements DatagramSink {
     const isLong = bytes.length > maxBytes;
     const end = isCut || isLong ? characterEnd(bytes, Math.min(bytes.length, maxBytes)) : bytes.length;
     const text = isAscii(bytes) ? bytes.toString('latin1', 0, end) : bytes.toString('utf8', 0, end);
-    const source = sender === undefined ? UNAVAILABLE : `udp://${sender.address}:${sender.port}`;
+    const source =
+      sender === undefined || !this.keepsSource ? UNAVAILABLE : `udp://${sender.address}:${sender.port}`;
     this.intake.take(text, 0, text.length, isCut || isLong, source);
   }
 

@@ -32,7 +32,7 @@ export class SyslogInput implements Input {
       );
       return;
     }
-    const sink = new SyslogDatagrams(this.intake, maxBytes);
+    const sink = new SyslogDatagrams(this.intake, maxBytes, settings.intake.sourceKey !== undefined);
     this.listener =
       unix === undefined
         ? new DatagramListener(settings, context, sink)

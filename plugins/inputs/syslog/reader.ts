@@ -35,6 +35,8 @@ export class SyslogReader implements StreamReader {
   private skipsLine = false;
   /** Bytes at the beginning of what is shown next that hold no end of a line. */
   private scanned = 0;
+  /** Bytes that must be there before the message at the beginning of what is shown next is whole; 0: nobody knows. */
+  private needed = 0;
 
   /** The piece that is read, as text where each byte is a character. */
   private bytes: Buffer = Buffer.alloc(0);
@@ -53,6 +55,8 @@ export class SyslogReader implements StreamReader {
   }
 
   read(bytes: Buffer): number {
+    // Who sends a long message byte by byte must not have all of it looked at each time.
+    if (this.goesOn(bytes)) return 0;
     this.bytes = bytes;
     this.text = isAscii(bytes) ? bytes.toString('latin1') : undefined;
     this.nul = bytes.indexOf(NUL);
@@ -79,6 +83,17 @@ export class SyslogReader implements StreamReader {
     return this.intake.flush();
   }
 
+  /** Whether the message at the beginning is known to be incomplete still. */
+  private goesOn(bytes: Buffer): boolean {
+    if (bytes.length < this.needed) return true;
+    this.needed = 0;
+    const { scanned } = this;
+    if (scanned === 0 || bytes.length > this.settings.maxBytes) return false;
+    if (bytes.indexOf(LINE_FEED, scanned) !== -1 || bytes.indexOf(NUL, scanned) !== -1) return false;
+    this.scanned = bytes.length;
+    return true;
+  }
+
   /** Skips what belongs to a message that was cut; answers what follows it. */
   private skipped(at: number): number {
     const { length } = this.bytes;
@@ -99,10 +114,10 @@ export class SyslogReader implements StreamReader {
     if (framing === 'newline') return this.line(at);
     const found = this.count.read(this.bytes, at, framing === 'auto');
     if (found === 'none') return this.line(at);
-    return found === 'more' ? -1 : this.counted();
+    return found === 'more' ? -1 : this.counted(at);
   }
 
-  private counted(): number {
+  private counted(at: number): number {
     const { length, start } = this.count;
     const { maxBytes } = this.settings;
     if (length > LARGEST_COUNT) {
@@ -113,7 +128,10 @@ export class SyslogReader implements StreamReader {
       );
     }
     const taken = Math.min(length, maxBytes);
-    if (this.bytes.length - start < taken) return -1;
+    if (this.bytes.length - start < taken) {
+      this.needed = start + taken - at;
+      return -1;
+    }
     this.skip = length - taken;
     this.take(start, start + taken, taken < length);
     return start + taken;

@@ -154,6 +154,14 @@ describe('messages that are too long', () => {
   });
 });
 
+it.each(['a line', 'a length'])('%s that comes byte by byte is whole at its end', (kind) => {
+  const { show, texts } = reading('auto', 50_000);
+  const text = `<1>${'a'.repeat(20_000)}`;
+  for (const byte of Buffer.from(kind === 'a line' ? `${text}\n` : `${text.length} ${text}`))
+    show(Buffer.from([byte]));
+  expect(texts()).toEqual([text]);
+});
+
 describe('lengths that no message has', () => {
   it.each(['9999999999 <1>a', '16777217 <1>a', '4294967297 <1>'])('%s: nothing is waited for', (bytes) => {
     const { show, lost, taken } = reading();

@@ -214,6 +214,22 @@ describe('limits', () => {
     });
   });
 
+  it('memory for what goes on: nothing of what came is lost with the connection', async () => {
+    const { client, collector, count, setRoom } = await open({ parser: 'syslog', 'net.io_timeout': '200ms' });
+    const socket = await client();
+    socket.write('<13>one\n<13>tw');
+    await collector.reached(1);
+    setRoom(0);
+    socket.write(`o ${'x'.repeat(2000)}\n<13>three\n<13>fo`);
+    await closed(socket);
+    expect(count('connections_closed_total', { reason: 'no_room' })).toBe(1);
+    expect(collector.events.slice(1)).toMatchObject([
+      { record: { message: `two ${'x'.repeat(2000)}` }, metadata: undefined },
+      { record: { message: 'three' }, metadata: undefined },
+      { record: { message: 'fo' }, metadata: { truncated: true } },
+    ]);
+  });
+
   it('noise beside a good stream, of which nothing is missing', async () => {
     const { client, collector, count, reserved } = await open({ parser: 'syslog', buffer_max_size: '500' });
     const good = await client();
