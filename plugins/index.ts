@@ -19,6 +19,7 @@ const PLUGINS: Readonly<Record<Kind, Readonly<Record<string, Loader>>>> = {
     kubernetes_events: () => import('./inputs/kubernetes_events.ts'),
     docker_logs: () => import('./inputs/docker_logs.ts'),
     kubernetes_logs: () => import('./inputs/kubernetes_logs.ts'),
+    syslog: () => import('./inputs/syslog.ts'),
   },
   filter: {
     grep: () => import('./filters/grep.ts'),
@@ -52,6 +53,7 @@ const PLUGINS: Readonly<Record<Kind, Readonly<Record<string, Loader>>>> = {
     regex: () => import('./parsers/regex.ts'),
     logfmt: () => import('./parsers/logfmt.ts'),
     ltsv: () => import('./parsers/ltsv.ts'),
+    syslog: () => import('./parsers/syslog.ts'),
   },
 };
 
@@ -60,7 +62,6 @@ const named = (names: string): LaterPlugin[] => names.split(' ').map((name) => (
 /** Plugins of Fluent Bit 5.1 that are not there yet. */
 const LATER: Readonly<Record<Kind, readonly LaterPlugin[]>> = {
   input: [
-    { name: 'syslog', port: 5140 },
     { name: 'tcp', port: 5170 },
     { name: 'udp', port: 5170, udp: true },
     { name: 'prometheus_remote_write', port: 8080 },

@@ -287,6 +287,8 @@ export interface InputDefinition<F extends OptionFields = OptionFields> extends 
   parserOptions?: readonly string[];
   /** With these options its data may choose among all parsers: those that are defined, and the stock parsers. */
   anyParser?(options: OptionValues<F>): boolean;
+  /** Parsers that it uses with these options though nobody names them. */
+  defaultParsers?(options: OptionValues<F>): readonly string[];
   /**
    * The options that say what it reads; with the tag they tell several unnamed inputs of one plugin apart in the state. Absent: it keeps
    * no positions; `path` where there is such an option.
@@ -405,6 +407,8 @@ export { compileRecordBuilder } from './parse/record-builder.ts';
 export type { BuildRecord, CapturedField } from './parse/record-builder.ts';
 export { compileTimeFormat, parseOffset, TimeFormatError } from './parse/time.ts';
 export type { TimeFormat } from './parse/time.ts';
+export { abbreviatedOffset, zoneOffset } from './parse/zone.ts';
+export type { ZoneOffset } from './parse/zone.ts';
 export { unescapeUnicode } from './parse/unescape.ts';
 export { compileTemplate } from './record/template.ts';
 export type { Template } from './record/template.ts';

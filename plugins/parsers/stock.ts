@@ -1,6 +1,6 @@
 /**
- * The parsers that are there without being defined, under the names and with the fields of Fluent Bit's parsers.conf. A parser of
- * the same name in the configuration takes their place.
+ * The parsers that are there without being defined, under the names and with the fields of Fluent Bit's parsers.conf, and `syslog`, which is
+ * ours. A parser of the same name in the configuration takes their place.
  */
 
 import type { StockParser } from '../../src/plugin.ts';
@@ -109,6 +109,7 @@ export const stockParsers: readonly StockParser[] = [
     format: SYSLOG_TIME,
     keep: true,
   }),
+  { name: 'syslog', format: 'syslog', options: {} },
   regex('syslog-rfc3164-local', [RFC3164_START, RFC3164_END], { format: SYSLOG_TIME, keep: true }),
   regex(
     'mongodb',

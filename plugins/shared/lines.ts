@@ -68,7 +68,7 @@ export class LineSplitter {
 const EMPTY = Buffer.alloc(0);
 
 /** The last offset up to `limit` that does not lie inside a UTF-8 character. */
-function characterEnd(bytes: Buffer, limit: number): number {
+export function characterEnd(bytes: Buffer, limit: number): number {
   let end = limit;
   // A character has at most three continuation bytes; more of them are no UTF-8 at all.
   while (end > limit - 4 && end > 0 && ((bytes[end] as number) & 0xc0) === 0x80) end--;

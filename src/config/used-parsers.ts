@@ -28,14 +28,16 @@ export async function readParsers({
   problems,
 }: Sources): Promise<ParserInstance[]> {
   const named = items.flatMap(namedParsers);
+  const defaults = items.flatMap(defaultParsers);
   const missing = named.filter(({ name }) => !defined.has(name));
   const any = items.some(choosesAny);
-  const stock = missing.length > 0 || any ? ((await registry.stockParsers?.()) ?? []) : [];
+  const needsStock = any || missing.length > 0 || defaults.some((name) => !defined.has(name));
+  const stock = needsStock ? ((await registry.stockParsers?.()) ?? []) : [];
   const names = [...defined.keys(), ...stock.map(({ name }) => name)];
   for (const { name, written } of missing) {
     if (!names.includes(name)) problems.report(written.node.place, written.path, unknownParser(name, names));
   }
-  const wanted = new Set(named.map(({ name }) => name));
+  const wanted = new Set([...named.map(({ name }) => name), ...defaults]);
   const parsers: ParserInstance[] = [];
   for (const item of defined.values()) {
     // A file full of parsers of which one is wrong and not used runs as well without it.
@@ -76,6 +78,12 @@ function namedParsers({ definition, written }: Item): { name: string; written: W
       const names = spec?.type === 'list' ? splitNames(value) : [value.trim()];
       return names.map((name) => ({ name, written: one }));
     });
+}
+
+/** The parsers that an instance uses though nobody names them. */
+function defaultParsers({ definition, values, ok }: Item): readonly string[] {
+  if (!ok || definition === undefined || !('defaultParsers' in definition)) return [];
+  return definition.defaultParsers?.(values) ?? [];
 }
 
 /** What to say of a parser that is not there. */

@@ -66,6 +66,9 @@ export function fingerprintOf(instance: AnyInstance, definition: PipelineDefinit
   if (instance.definition.kind !== 'output') {
     const { parserOptions = [] } = instance.definition;
     const names = new Set(parserOptions.flatMap((option) => instance.options[option]));
+    if (instance.definition.kind === 'input') {
+      for (const name of instance.definition.defaultParsers?.(instance.options) ?? []) names.add(name);
+    }
     const any = instance.definition.anyParser?.(instance.options) ?? false;
     for (const parser of definition.parsers) {
       if (any || names.has(parser.name)) hash.update(parser.fingerprint);

@@ -27,6 +27,7 @@ export const SUITES: Readonly<Record<string, readonly Service[]>> = {
   splunk: [],
   s3: [versitygw, moto],
   syslog: [rsyslog, syslogNg],
+  'syslog-input': [rsyslog, syslogNg],
   forward: [otelcol, fluentLoggers],
   'cloudwatch-logs': [moto],
   journald: [journald],

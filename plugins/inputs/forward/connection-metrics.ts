@@ -1,5 +1,6 @@
-/** What the listener counts: connections, and why some were closed. */
+/** What the listener counts: connections, why some were closed, and messages without logs. */
 import type { InputContext } from '../../../src/plugin.ts';
+import { ConnectionMetrics } from '../../shared/connection-metrics.ts';
 
 /** Why a connection is closed from this side. */
 export type Closing =
@@ -13,48 +14,17 @@ export type Closing =
   | 'no_room'
   | 'not_safe';
 
-type Counter = { value: number };
+export class ForwardMetrics extends ConnectionMetrics<Closing> {
+  private readonly refusedMessages: (signal: string) => { value: number };
 
-export class ConnectionMetrics {
-  readonly open: { value: number };
-  private readonly refusedConnections: Counter;
-  private readonly failedConnections: Counter;
-  private readonly refusedMessages: (signal: string) => Counter;
-  private readonly closings: (reason: Closing) => Counter;
-
-  constructor({ metrics, name }: InputContext) {
-    this.open = metrics.gauge('tailrace_input_connections', 'Connections that stand.').labels({ name });
-    this.refusedConnections = metrics
-      .counter('tailrace_input_connections_refused_total', 'Connections over the limit, closed at once.')
-      .labels({ name });
-    this.failedConnections = metrics
-      .counter(
-        'tailrace_input_connections_failed_total',
-        'Connections that broke outside of a request, TLS handshakes included.',
-      )
-      .labels({ name });
-    const closed = metrics.counter(
-      'tailrace_input_connections_closed_total',
-      'Connections that were closed from this side, by reason.',
-    );
-    this.closings = (reason) => closed.labels({ name, reason });
+  constructor(context: InputContext) {
+    super(context);
+    const { metrics, name } = context;
     const refused = metrics.counter(
       'tailrace_input_refused_messages_total',
       'Messages that carry no logs, by what they carry.',
     );
     this.refusedMessages = (signal) => refused.labels({ name, signal });
-  }
-
-  refused(): void {
-    this.refusedConnections.value++;
-  }
-
-  failed(): void {
-    this.failedConnections.value++;
-  }
-
-  closed(reason: Closing): void {
-    this.closings(reason).value++;
   }
 
   messageRefused(signal: string): void {

@@ -9,11 +9,11 @@ import type { Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { MsgpackError, MsgpackScanner, Receipt, TooLongError } from '../../../src/plugin.ts';
 import type { Emit, ForwardCodec, InputContext, Reservation } from '../../../src/plugin.ts';
+import { Inbox } from '../../shared/inbox.ts';
 import { Answers } from './answers.ts';
-import type { Closing, ConnectionMetrics } from './connection-metrics.ts';
+import type { Closing, ForwardMetrics } from './connection-metrics.ts';
 import { Handshake } from './handshake.ts';
 import { Harvest } from './harvest.ts';
-import { Inbox } from './inbox.ts';
 import type { ForwardInputSettings } from './settings.ts';
 import type { Tags } from './tags.ts';
 import { compressionOf, unpack, unpackedSizes } from './unpack.ts';
@@ -28,7 +28,7 @@ export interface Surroundings {
   codec: ForwardCodec;
   settings: ForwardInputSettings;
   context: InputContext;
-  metrics: ConnectionMetrics;
+  metrics: ForwardMetrics;
   tags: Tags;
   /** Undefined once the input stops. */
   emit(): Emit | undefined;

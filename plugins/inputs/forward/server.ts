@@ -4,19 +4,19 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { listenFailure } from '../../../src/plugin.ts';
 import type { Emit, ForwardCodec, Input, InputContext, ListenerTls } from '../../../src/plugin.ts';
 import { Rarely } from '../../shared/rarely.ts';
-import { ConnectionMetrics } from './connection-metrics.ts';
+import { listenOnPath } from '../../shared/unix-socket.ts';
+import { ForwardMetrics } from './connection-metrics.ts';
 import type { Closing } from './connection-metrics.ts';
 import { Connection } from './connection.ts';
 import type { Surroundings } from './connection.ts';
 import type { ForwardInputSettings } from './settings.ts';
 import { Tags } from './tags.ts';
-import { listenOnPath } from './unix-socket.ts';
 
 export class ForwardInput implements Input {
   private readonly settings: ForwardInputSettings;
   private readonly context: InputContext;
   private readonly tls: ListenerTls | undefined;
-  private readonly metrics: ConnectionMetrics;
+  private readonly metrics: ForwardMetrics;
   private readonly around: Surroundings;
   private readonly connections = new Set<Connection>();
   private readonly complaints = new Map<Closing, Rarely>();
@@ -32,7 +32,7 @@ export class ForwardInput implements Input {
     this.settings = settings;
     this.context = context;
     this.tls = tls;
-    this.metrics = new ConnectionMetrics(context);
+    this.metrics = new ForwardMetrics(context);
     this.around = {
       codec,
       settings,
@@ -83,7 +83,11 @@ export class ForwardInput implements Input {
       { ...tls.options, handshakeTimeout: acceptTimeoutMs, noDelay: true, keepAlive: true },
       take,
     );
-    server.on('tlsClientError', () => this.metrics.failed());
+    server.on('tlsClientError', (_error, socket) => {
+      this.metrics.failed();
+      // Node.js leaves it open when the handshake took too long.
+      socket.destroy();
+    });
     // Before the server's own listener, which takes the certificate for this connection.
     server.prependListener('connection', () => {
       try {

@@ -4,6 +4,7 @@ import json from '../../../plugins/parsers/json.ts';
 import logfmt from '../../../plugins/parsers/logfmt.ts';
 import ltsv from '../../../plugins/parsers/ltsv.ts';
 import regex from '../../../plugins/parsers/regex.ts';
+import syslog from '../../../plugins/parsers/syslog.ts';
 import type {
   Logger,
   OptionFields,
@@ -13,7 +14,7 @@ import type {
   ParserDefinition,
 } from '../../../src/plugin.ts';
 
-const DEFINITIONS = { json, logfmt, ltsv, regex } as unknown as Record<string, ParserDefinition>;
+const DEFINITIONS = { json, logfmt, ltsv, regex, syslog } as unknown as Record<string, ParserDefinition>;
 
 export interface LoggedLine {
   fields: Record<string, unknown>;

@@ -62,6 +62,21 @@ const LINES: Record<string, [line: string, record: Record<string, unknown>, seco
     { pri: '6', host: 'h', ident: 'app', pid: '11', message: 'text' },
     Date.UTC(new Date().getUTCFullYear(), 1, 28, 12) / 1000,
   ],
+  syslog: [
+    '<34>1 2003-10-11T22:14:15.003Z h su 7 ID47 [a b="c"] text',
+    {
+      pri: '34',
+      facility: 'auth',
+      severity: 'crit',
+      host: 'h',
+      ident: 'su',
+      pid: '7',
+      msgid: 'ID47',
+      structured_data: { a: { b: 'c' } },
+      message: 'text',
+    },
+    1065910455,
+  ],
   'syslog-rfc3164-local': [
     '<6>Feb 28 12:00:00 app[11]: text',
     { pri: '6', ident: 'app', pid: '11', message: 'text' },
@@ -109,7 +124,7 @@ const LINES: Record<string, [line: string, record: Record<string, unknown>, seco
 };
 
 describe('stock parsers', () => {
-  it('are those of the reference', () => {
+  it('are those of the reference, and syslog', () => {
     expect(stockParsers.map(({ name }) => name)).toEqual(Object.keys(LINES));
   });
 

@@ -77,6 +77,56 @@ export interface RsyslogServer {
   close(): Promise<void>;
 }
 
+/** Starts the daemon in the foreground, with its configuration and nothing else. */
+function start(
+  folder: string,
+  data: string,
+  config: string,
+  ready: () => Promise<boolean>,
+): Promise<ServerProcess> {
+  const libraries = join(folder, LIBRARIES);
+  return new ServerProcess({
+    command: join(folder, 'usr/sbin/rsyslogd'),
+    args: ['-n', '-f', config, '-i', 'NONE', '-M', join(libraries, 'rsyslog')],
+    env: { LD_LIBRARY_PATH: libraries },
+    cwd: data,
+    ready,
+  }).start();
+}
+
+export interface Relay {
+  /** It takes RFC 5424 here, by TCP, and sends it on. */
+  port: number;
+  process: ServerProcess;
+  /** Ends it and removes its data. */
+  close(): Promise<void>;
+}
+
+/** Starts it with these actions: it does with each message that it takes what they say. */
+export async function startRsyslogRelay(actions: string): Promise<Relay> {
+  const data = mkdtempSync(join(tmpdir(), 'tailrace-rsyslog-'));
+  const port = await freePort();
+  const config = join(data, 'rsyslog.conf');
+  writeFileSync(
+    config,
+    `global(workDirectory="${data}" maxMessageSize="64k" parser.escapeControlCharactersOnReceive="off")
+main_queue(queue.type="direct")
+module(load="imtcp")
+input(type="imtcp" port="${port}" address="127.0.0.1")
+${actions}
+`,
+  );
+  const process = await start(installed(rsyslog), data, config, () => accepts(port));
+  return {
+    port,
+    process,
+    async close() {
+      await process.close();
+      rmSync(data, { recursive: true, force: true });
+    },
+  };
+}
+
 /** Starts it on free ports of 127.0.0.1; TLS with that certificate of the tests. */
 export async function startRsyslog({ certificate = 'server' } = {}): Promise<RsyslogServer> {
   const folder = installed(rsyslog);
@@ -100,14 +150,12 @@ export async function startRsyslog({ certificate = 'server' } = {}): Promise<Rsy
     for (const end of ['pem', 'key']) copyFileSync(tlsFile(`${name}.${end}`), join(data, `cert.${end}`));
   };
   certify(certificate);
-  const libraries = join(folder, LIBRARIES);
-  const process = await new ServerProcess({
-    command: join(folder, 'usr/sbin/rsyslogd'),
-    args: ['-n', '-f', config, '-i', 'NONE', '-M', join(libraries, 'rsyslog')],
-    env: { LD_LIBRARY_PATH: libraries },
-    cwd: data,
-    ready: async () => (await accepts(port)) && (await accepts(securePort)),
-  }).start();
+  const process = await start(
+    folder,
+    data,
+    config,
+    async () => (await accepts(port)) && (await accepts(securePort)),
+  );
   return {
     port,
     securePort,

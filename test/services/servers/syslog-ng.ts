@@ -6,7 +6,7 @@ import { accepts, freePort, ServerProcess } from '../support/server.ts';
 import { installed } from '../support/service.ts';
 import type { Service } from '../support/service.ts';
 import { unpackDebian } from '../support/tools.ts';
-import type { Stored } from './rsyslog.ts';
+import type { Relay, Stored } from './rsyslog.ts';
 
 /** With the libraries that are not on every Debian. */
 const PACKAGES = [
@@ -51,6 +51,57 @@ export interface SyslogNgServer {
   close(): Promise<void>;
 }
 
+/** Starts the daemon in the foreground, with its configuration and nothing else. */
+function start(
+  folder: string,
+  data: string,
+  config: string,
+  ready: () => Promise<boolean>,
+): Promise<ServerProcess> {
+  const own = (name: string): string => `--${name}=${join(data, name)}`;
+  return new ServerProcess({
+    command: join(folder, 'usr/sbin/syslog-ng'),
+    args: [
+      '-F',
+      '-f',
+      config,
+      own('persist-file'),
+      own('pidfile'),
+      own('control'),
+      `--module-path=${join(folder, 'usr/lib/syslog-ng/3.38')}`,
+      '--no-caps',
+    ],
+    env: { LD_LIBRARY_PATH: LIBRARIES.map((path) => join(folder, path)).join(':') },
+    cwd: data,
+    ready,
+  }).start();
+}
+
+/** Starts it with these destinations: each message that it takes, by RFC 5424 and TCP, goes to all that are named. */
+export async function startSyslogNgRelay(destinations: string, names: readonly string[]): Promise<Relay> {
+  const data = mkdtempSync(join(tmpdir(), 'tailrace-syslog-ng-'));
+  const port = await freePort();
+  const config = join(data, 'syslog-ng.conf');
+  writeFileSync(
+    config,
+    `@version: 3.38
+options { stats-freq(0); keep-hostname(yes); use-dns(no); log-msg-size(262144); };
+source taken { syslog(transport("tcp") ip("127.0.0.1") port(${port}) log-iw-size(1000)); };
+${destinations}
+log { source(taken); ${names.map((name) => `destination(${name});`).join(' ')} flags(flow-control); };
+`,
+  );
+  const process = await start(installed(syslogNg), data, config, () => accepts(port));
+  return {
+    port,
+    process,
+    async close() {
+      await process.close();
+      rmSync(data, { recursive: true, force: true });
+    },
+  };
+}
+
 /** Starts it on free ports of 127.0.0.1. */
 export async function startSyslogNg(): Promise<SyslogNgServer> {
   const folder = installed(syslogNg);
@@ -66,23 +117,12 @@ export async function startSyslogNg(): Promise<SyslogNgServer> {
       .replace('COUNTED', String(countedPort))
       .replace('OUT', out),
   );
-  const own = (name: string): string => `--${name}=${join(data, name)}`;
-  const process = await new ServerProcess({
-    command: join(folder, 'usr/sbin/syslog-ng'),
-    args: [
-      '-F',
-      '-f',
-      config,
-      own('persist-file'),
-      own('pidfile'),
-      own('control'),
-      `--module-path=${join(folder, 'usr/lib/syslog-ng/3.38')}`,
-      '--no-caps',
-    ],
-    env: { LD_LIBRARY_PATH: LIBRARIES.map((path) => join(folder, path)).join(':') },
-    cwd: data,
-    ready: async () => (await accepts(port)) && (await accepts(countedPort)),
-  }).start();
+  const process = await start(
+    folder,
+    data,
+    config,
+    async () => (await accepts(port)) && (await accepts(countedPort)),
+  );
   return {
     port,
     countedPort,

@@ -104,6 +104,21 @@ describe('TLS', () => {
     await plain.closed();
     await expect.poll(() => count('connections_failed_total')).toBe(1);
   });
+
+  it('sends away who does not end the handshake in time', async () => {
+    const { port, count } = await open({
+      options: {
+        tls: 'on',
+        'tls.crt_file': tlsFile('server.pem'),
+        'tls.key_file': tlsFile('server.key'),
+        'net.accept_timeout': '50ms',
+      },
+    });
+    const silent = new Sender((await import('node:net')).connect(port, '127.0.0.1'));
+    onTestFinished(() => silent.close());
+    await silent.closed();
+    expect(count('connections_failed_total')).toBe(1);
+  });
 });
 
 describe('a unix socket', () => {

@@ -4,16 +4,17 @@ import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { Server } from 'node:net';
 
-/** Throws a sentence that says what to do. */
+/** `who` listens, on the path that the option `key` says. Throws a sentence that says what to do. */
 export async function listenOnPath(
   server: Server,
   path: string,
   mode: number | undefined,
   who: string,
+  key = 'unix_path',
 ): Promise<void> {
-  const where = `${who}: listening on unix_path ${path}`;
+  const where = `${who}: listening on ${key} ${path}`;
   try {
-    await makeWay(path);
+    await makeWay(path, isListenedOn);
     server.listen({ path });
     await once(server, 'listening');
     if (mode !== undefined) chmodSync(path, mode);
@@ -22,17 +23,21 @@ export async function listenOnPath(
   }
 }
 
-/** Removes the socket of a process that is gone. */
-async function makeWay(path: string): Promise<void> {
+/** Removes the socket of a process that is gone; `isAlive` says whether somebody listens on it. */
+export async function makeWay(
+  path: string,
+  isAlive: (path: string) => Promise<boolean> | boolean,
+): Promise<void> {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return;
   if (!stats.isSocket())
     throw new Error('there is something else than a socket; remove it, or choose another path');
-  if (await isListenedOn(path))
+  if (await isAlive(path))
     throw new Error('another process listens there; stop that one, or choose another path');
   unlinkSync(path);
 }
 
+/** By a stream socket. */
 function isListenedOn(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);

@@ -2,7 +2,7 @@
  * Bytes that came on a connection and are not taken yet. What the socket hands over is looked at where it is; only the beginning of a message
  * that goes on is copied and kept, and the input's memory is asked for room before.
  */
-import type { InputContext, Reservation } from '../../../src/plugin.ts';
+import type { InputContext, Reservation } from '../../src/plugin.ts';
 
 /** A buffer doubles until it has grown by so much at once. Bytes. */
 const MOST_GROWTH = 1_000_000;
