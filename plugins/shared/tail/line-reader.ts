@@ -10,7 +10,7 @@ import { Batch } from '../../../src/plugin.ts';
 import type { Emit, LineShape, LineText, LogRecord, ParsedEvent, Parser } from '../../../src/plugin.ts';
 import type { ChooseEncoding, TextEncoding } from './encoding.ts';
 import { Assembly } from './join/assembly.ts';
-import { FileJoin, joinOf } from './join/held.ts';
+import { FileJoin, handedOver, joinOf } from './join/held.ts';
 import type { HeldRecord, ReleaseReason } from './join/held.ts';
 import type { BlockLines, Joiner, JoinPlan } from './join/joiner.ts';
 import { GUARD_BYTES } from './tail-file.ts';
@@ -327,13 +327,17 @@ export class LineReader {
     return batch.length > 0 ? this.events.emit(file.tag, batch) : undefined;
   }
 
-  private emitJoined(file: TailFile): Promise<unknown> | undefined {
+  private emitJoined(file: TailFile): Promise<void> | undefined {
+    const { assembly } = this;
     const rooms: Promise<void>[] = [];
-    for (const batch of this.assembly.finish()) {
+    for (const batch of assembly.finish()) {
       const room = this.emit(file, batch);
       if (room !== undefined) rooms.push(room);
     }
-    return rooms.length === 0 ? undefined : Promise.all(rooms);
+    const { left } = assembly;
+    if (rooms.length > 0) return Promise.all(rooms).then(() => handedOver(left));
+    handedOver(left);
+    return undefined;
   }
 
   private frame(file: TailFile, batch: Batch, filled: number): number {

@@ -43,6 +43,8 @@ export class TailInput implements Input {
   private readonly observed: (() => void)[] = [];
   private stopped = false;
   private running: Promise<void> | undefined;
+  /** The last batch that waits for room. */
+  private waiting: Promise<void> | undefined;
   private wake: () => void = () => undefined;
   /** A reader whose batches are put on disk where there is no room for them. */
   private newReader: () => LineReader = () => {
@@ -122,7 +124,9 @@ export class TailInput implements Input {
     await this.follower.start();
     const waiting: Emit = (tag, batch) => {
       const room = emit(tag, batch);
-      return room === undefined ? undefined : this.waitFor(room);
+      if (room === undefined) return undefined;
+      this.waiting = this.waitInTurn(this.waiting, room);
+      return this.waiting;
     };
     this.running = this.run(new LineReader(this.options, { ...events, emit: waiting }));
   }
@@ -165,6 +169,12 @@ export class TailInput implements Input {
         log.warn({ file: file.path, reason, lines }, 'Lines do not fit the parser; they go on as they are');
       },
     };
+  }
+
+  /** A block may come as several batches: one after the other waits, for that is when deleted files are seen to. */
+  private async waitInTurn(before: Promise<void> | undefined, room: Promise<void>): Promise<void> {
+    await before?.catch(() => undefined);
+    await this.waitFor(room);
   }
 
   /** Waits for room; what is about to be lost is saved meanwhile, for this may take as long as a destination is down. */

@@ -10,7 +10,6 @@
 import { Batch, setKey } from '../../../../src/plugin.ts';
 import type { CriText, LogRecord, Source } from '../../../../src/plugin.ts';
 import type { HeldRecord, FileJoin, ReleaseReason } from './held.ts';
-import { joinOf } from './held.ts';
 
 export interface AssemblyOptions {
   pathKey: string | undefined;
@@ -40,6 +39,8 @@ export class Assembly {
   private done: Batch[] = [];
   /** Offsets, relative to the block, of lines that no batch may reach across. */
   private cuts: number[] = [];
+  /** Records of the block that were held before. */
+  left: HeldRecord[] = [];
   private path = '';
   private pathMember = '';
 
@@ -58,6 +59,7 @@ export class Assembly {
     this.nanos = nanos;
     this.done = [];
     this.cuts = [];
+    this.left = [];
     if (path === this.path) return;
     this.path = path;
     this.pathMember = JSON.stringify(path);
@@ -155,13 +157,13 @@ export class Assembly {
 
   private settleLoans(held: HeldRecord, until: number): void {
     for (const { source, from } of held.spans) {
-      joinOf(source)?.released(held);
       if (source !== held.source) source.lend(from, held.source, until);
     }
   }
 
   private letGo(held: HeldRecord): void {
     this.join.remove(held);
+    this.left.push(held);
     this.events.keep(-held.bytes);
   }
 

@@ -79,8 +79,8 @@ export class FileJoin implements Unfinished {
   private readonly source: Source;
   /** Keys of records that went on without their rest, which is still to come. */
   private broken: string[] = [];
-  /** Records of this source that go on in the next generation. */
-  private readonly handed = new Set<HeldRecord>();
+  /** Records with bytes of this source that are on their way: into the next generation, or to the pipeline. */
+  private readonly leaving = new Set<HeldRecord>();
 
   constructor(source: Source) {
     this.source = source;
@@ -92,7 +92,7 @@ export class FileJoin implements Unfinished {
       from = Math.min(from, held.from(this.source));
       if (held.spans[0]?.source !== this.source) from = Math.min(from, this.inheritedAt ?? from);
     }
-    for (const held of this.handed) from = Math.min(from, held.from(this.source));
+    for (const held of this.leaving) from = Math.min(from, held.from(this.source));
     return from;
   }
 
@@ -105,7 +105,9 @@ export class FileJoin implements Unfinished {
     this.busy = true;
   }
 
+  /** The record goes to the pipeline; until it is there ({@link handedOver}) its bytes are needed. */
   remove(held: HeldRecord): void {
+    for (const { source } of held.spans) joinOf(source)?.leaving.add(held);
     this.held = this.held.filter((other) => other !== held);
     this.busy = this.held.length > 0 || this.broken.length > 0;
   }
@@ -131,7 +133,7 @@ export class FileJoin implements Unfinished {
   /** Takes over what the generation before this one left; reading is at `offset`. */
   inherit(before: FileJoin, offset: number): void {
     this.held = [...this.held, ...before.held];
-    for (const held of before.held) before.handed.add(held);
+    for (const held of before.held) before.leaving.add(held);
     for (const key of before.broken) this.breakOff(key);
     if (before.held.length > 0) this.inheritedAt = offset;
     before.held = [];
@@ -140,15 +142,21 @@ export class FileJoin implements Unfinished {
     this.busy = this.held.length > 0 || this.broken.length > 0;
   }
 
-  /** A record that went on in the next generation has left it, one way or the other. */
-  released(held: HeldRecord): void {
-    this.handed.delete(held);
+  /** See {@link handedOver}. */
+  left(held: HeldRecord): void {
+    this.leaving.delete(held);
+    this.source.touch();
   }
 
   /** Bytes that are held. */
   get bytes(): number {
     return this.held.reduce((sum, { bytes }) => sum + bytes, 0);
   }
+}
+
+/** The pipeline has these records: their flights hold the marks now. */
+export function handedOver(records: readonly HeldRecord[]): void {
+  for (const held of records) for (const { source } of held.spans) joinOf(source)?.left(held);
 }
 
 /** The state of joining that goes with a source. */

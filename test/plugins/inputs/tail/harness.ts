@@ -93,6 +93,8 @@ export interface Surroundings {
   keepBack?: boolean;
   /** There is no room until `drain`; `always`: after it there is none for the next batch. */
   full?: boolean | 'always';
+  /** What is emitted reaches the output only when there is room, as behind a filter that takes its time. */
+  late?: boolean;
   /** Whether the disk takes what is secured; called each time. By default there is no disk. */
   disk?: () => boolean;
   /** File of its own (`db`). */
@@ -119,8 +121,10 @@ export class Tail {
   private finished: () => void = () => undefined;
   private stopped = false;
   private readonly alwaysFull: boolean;
+  private readonly late: boolean;
 
-  constructor({ state, keepBack = false, full = false }: Surroundings) {
+  constructor({ state, keepBack = false, full = false, late = false }: Surroundings) {
+    this.late = late;
     this.sink.open = !keepBack;
     if (full !== false) this.room = Promise.withResolvers();
     this.alwaysFull = full === 'always';
@@ -184,9 +188,11 @@ export class Tail {
       };
     });
     this.events.push(...events);
-    this.sink.take(batch, events);
     this.changes.emit('change');
-    return this.room?.promise;
+    const room = this.room?.promise;
+    if (this.late && room !== undefined) return room.then(() => this.sink.take(batch, events));
+    this.sink.take(batch, events);
+    return room;
   };
 
   get lines(): unknown[] {

@@ -254,6 +254,17 @@ describe('what is held', () => {
     expect(texts(second.sink.delivered)).toEqual(['a']);
   });
 
+  it('holds the mark until the pipeline has it, also where that takes its time', async () => {
+    const log = new Log(cri('stdout', 'P', 'a'));
+    // A filter is at work on each batch for as long as there is no room.
+    const run = await log.start({ multiline_flush: '0.1' }, { full: true, late: true });
+    await run.until(() => run.events.length > 0);
+    expect(run.position).toBe(0);
+    run.drain();
+    await run.idle();
+    expect(run.lines).toEqual(['a']);
+  });
+
   it('is let go before a file that was truncated is read from its head', async () => {
     const log = new Log(`${cri('stdout', 'F', 'whole')}${cri('stdout', 'P', 'a')}`);
     const run = await log.start();
