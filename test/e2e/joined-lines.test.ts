@@ -76,6 +76,18 @@ test('a record is not torn by a reload that makes its input anew', async ({ rig 
   await agent.stop();
 });
 
+test('what is held counts as memory of the input, a quarter of which it may take', async ({ rig }) => {
+  rig.configure(config('mem_buf_limit: 100k'));
+  const text = 'x'.repeat(10_000);
+  writeFileSync(rig.path('a.log'), cri('stdout', 'P', text).repeat(3) + cri('stdout', 'F', 'end'));
+  const agent = await rig.start();
+  await agent.until((scrape) => scrape.sum('tailrace_output_delivered_records_total') === 2);
+  expect(textsIn(rig.path('out.log'))).toEqual([text.repeat(3), 'end']);
+  const scrape = await agent.scrape();
+  expect(scrape.sum('tailrace_input_partial_records_total', { reason: 'memory' })).toBe(1);
+  await agent.stop();
+});
+
 test('pipelines/docker-logs.yaml', async ({ rig }) => {
   const id = 'b'.repeat(64);
   mkdirSync(rig.path('containers', id), { recursive: true });

@@ -74,7 +74,7 @@ export class Assembly {
     else this.record(undefined, shape.json(start, stop), seconds, nanos, start, next, undefined);
   }
 
-  /** Appends a record that the line at hand is, or completes. A text is its JSON. */
+  /** Appends a record that the line at hand is, or completes. A text is its JSON; `origin` where its origin begins. */
   record(
     record: LogRecord | undefined,
     text: string | undefined,
@@ -83,17 +83,11 @@ export class Assembly {
     start: number,
     next: number,
     metadata: LogRecord | undefined,
+    origin = this.originOf(start),
   ): void {
     // NaN is not equal to itself: there is no time but that of reading.
     const timed = seconds === seconds;
-    this.batch.push(
-      record,
-      text,
-      timed ? seconds : this.seconds,
-      timed ? nanos : this.nanos,
-      this.originOf(start),
-      next,
-    );
+    this.batch.push(record, text, timed ? seconds : this.seconds, timed ? nanos : this.nanos, origin, next);
     this.decorate(this.batch, this.base + start);
     if (metadata !== undefined) flag(this.batch, metadata);
   }
@@ -151,7 +145,8 @@ export class Assembly {
     this.join.mend(key);
     this.cuts.push(start);
     // Joined with the part that it belongs to, after a restart, it is another record: that one has the first byte.
-    this.record(record, text, seconds, nanos, start + 1, next, { ...metadata, partial: true });
+    const flagged = { ...metadata, partial: true };
+    this.record(record, text, seconds, nanos, start, next, flagged, start + 1);
     source.keepWhole(base + start, base + next);
   }
 

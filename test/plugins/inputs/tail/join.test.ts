@@ -1,5 +1,13 @@
 /** Lines of containers that are joined to records: whole ones, parts, what is held, and what becomes of it. */
-import { appendFileSync, mkdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
@@ -21,6 +29,7 @@ function docker(stream: string, text: string, more: object = {}): string {
 class Log {
   readonly root = workspace();
   readonly path = join(this.root, 'logs', 'a.log');
+  private rotations = 0;
 
   constructor(content = '') {
     mkdirSync(join(this.root, 'logs'));
@@ -33,11 +42,11 @@ class Log {
 
   /** As a kubelet does: the old one stays beside it, a new one begins. */
   rotate(content = ''): void {
-    renameSync(this.path, `${this.path}.20240507-185750`);
+    renameSync(this.path, `${this.path}.20240507-18575${this.rotations++}`);
     writeFileSync(this.path, content);
   }
 
-  start(options: Omit<TailOptions, 'path'> = {}, surroundings: Surroundings = {}): Promise<Tail> {
+  start(options: Partial<TailOptions> = {}, surroundings: Surroundings = {}): Promise<Tail> {
     return tail(
       { path: this.path, read_from_head: 'on', 'multiline.parser': 'cri', multiline_flush: '60', ...options },
       { state: join(this.root, 'state'), ...surroundings },
@@ -179,7 +188,7 @@ describe('lines of Docker', () => {
 describe('what is held', () => {
   it('goes on after a while, flagged, and so does its rest', async () => {
     const log = new Log(cri('stdout', 'P', 'a'));
-    const run = await log.start({ multiline_flush: '0.1' });
+    const run = await log.start({ multiline_flush: '0.1', offset_key: 'at' });
     await run.reached(1);
     log.append(`${cri('stderr', 'F', 'e')}${cri('stdout', 'F', 'b')}${cri('stdout', 'F', 'c')}`);
     await run.reached(4);
@@ -189,6 +198,8 @@ describe('what is held', () => {
       ['b', { partial: true }],
       ['c', undefined],
     ]);
+    const { length } = cri('stdout', 'P', 'a');
+    expect(run.events.map(({ record }) => record['at'])).toEqual([0, length, 2 * length, 3 * length]);
     await run.until(() => run.metric('file_lag_bytes') === 0);
     expect(run.metric('partial_records_total', { reason: 'timeout' })).toBe(1);
   });
@@ -310,6 +321,20 @@ describe('fault 29: a record that reaches over a rotation', () => {
     const second = await log.start();
     await second.until(() => texts(second.events).includes('ab'));
     expect(texts(second.sink.delivered)).toEqual(when === 'before' ? ['e', 'ab'] : ['ab']);
+  });
+
+  it('is joined behind the link that a kubelet keeps to the file', async () => {
+    const log = new Log(cri('stdout', 'P', 'a'));
+    const link = join(log.root, 'link.log');
+    symlinkSync(log.path, link);
+    const run = await log.start({ path: link, allowed_roots: log.root });
+    await run.until(() => run.kept > 0);
+    log.rotate(`${cri('stderr', 'P', 'e')}${cri('stdout', 'F', 'b')}`);
+    await run.reached(1);
+    log.rotate(cri('stderr', 'F', 'f'));
+    await run.reached(2);
+    expect(run.lines).toEqual(['ab', 'ef']);
+    await run.idle();
   });
 
   it('is joined when the old file was compressed meanwhile', async () => {
