@@ -21,6 +21,7 @@ const PLUGINS: Readonly<Record<Kind, Readonly<Record<string, Loader>>>> = {
     kubernetes_logs: () => import('./inputs/kubernetes_logs.ts'),
     syslog: () => import('./inputs/syslog.ts'),
     exec: () => import('./inputs/exec.ts'),
+    kmsg: () => import('./inputs/kmsg.ts'),
   },
   filter: {
     grep: () => import('./filters/grep.ts'),
@@ -71,7 +72,7 @@ const LATER: Readonly<Record<Kind, readonly LaterPlugin[]>> = {
     { name: 'collectd', port: 25_826, udp: true },
     { name: 'docker', hint: 'it reads metrics of containers; their logs are read by docker_logs' },
     ...named(
-      'blob cpu disk docker_events event_type exec_wasi fluentbit_logs fluentbit_metrics gpu_metrics head health kmsg lib mem netif nginx_metrics node_exporter_metrics podman_metrics proc process_exporter_metrics prometheus_scrape prometheus_textfile random serial thermal unix_socket',
+      'blob cpu disk docker_events event_type exec_wasi fluentbit_logs fluentbit_metrics gpu_metrics head health lib mem netif nginx_metrics node_exporter_metrics podman_metrics proc process_exporter_metrics prometheus_scrape prometheus_textfile random serial thermal unix_socket',
     ),
   ],
   filter: named(
