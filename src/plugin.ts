@@ -290,6 +290,8 @@ export interface InputDefinition<F extends OptionFields = OptionFields> extends 
   parserOptions?: readonly string[];
   /** With these options its data may choose among all parsers: those that are defined, and the stock parsers. */
   anyParser?(options: OptionValues<F>): boolean;
+  /** It listens by UDP: its ports are others than those of TCP. */
+  datagrams?: boolean;
   /** Parsers that it uses with these options though nobody names them. */
   defaultParsers?(options: OptionValues<F>): readonly string[];
   /**

@@ -16,6 +16,7 @@ export default defineInput({
   summary: 'Takes records in UDP datagrams, as JSON or as lines',
   options: { ...datagramOptions(5170), ...recordOptions, ...sourceOptions },
   target: ['listen', 'port'],
+  datagrams: true,
   parserOptions: ['parser'],
   example: `pipeline:
   inputs:
