@@ -20,6 +20,11 @@ const PLUGINS: Readonly<Record<Kind, Readonly<Record<string, Loader>>>> = {
     docker_logs: () => import('./inputs/docker_logs.ts'),
     kubernetes_logs: () => import('./inputs/kubernetes_logs.ts'),
     syslog: () => import('./inputs/syslog.ts'),
+    exec: () => import('./inputs/exec.ts'),
+    kmsg: () => import('./inputs/kmsg.ts'),
+    tcp: () => import('./inputs/tcp.ts'),
+    udp: () => import('./inputs/udp.ts'),
+    unix_socket: () => import('./inputs/unix_socket.ts'),
   },
   filter: {
     grep: () => import('./filters/grep.ts'),
@@ -62,15 +67,13 @@ const named = (names: string): LaterPlugin[] => names.split(' ').map((name) => (
 /** Plugins of Fluent Bit 5.1 that are not there yet. */
 const LATER: Readonly<Record<Kind, readonly LaterPlugin[]>> = {
   input: [
-    { name: 'tcp', port: 5170 },
-    { name: 'udp', port: 5170, udp: true },
     { name: 'prometheus_remote_write', port: 8080 },
     { name: 'statsd', port: 8125, udp: true },
     { name: 'mqtt', port: 1883 },
     { name: 'collectd', port: 25_826, udp: true },
     { name: 'docker', hint: 'it reads metrics of containers; their logs are read by docker_logs' },
     ...named(
-      'blob cpu disk docker_events event_type exec exec_wasi fluentbit_logs fluentbit_metrics gpu_metrics head health kmsg lib mem netif nginx_metrics node_exporter_metrics podman_metrics proc process_exporter_metrics prometheus_scrape prometheus_textfile random serial thermal unix_socket',
+      'blob cpu disk docker_events event_type exec_wasi fluentbit_logs fluentbit_metrics gpu_metrics head health lib mem netif nginx_metrics node_exporter_metrics podman_metrics proc process_exporter_metrics prometheus_scrape prometheus_textfile random serial thermal',
     ),
   ],
   filter: named(

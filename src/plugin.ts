@@ -83,8 +83,11 @@ export interface InputContext extends PluginContext {
   secure(source: Source): Promise<boolean>;
   /** Counts records that go before they become events; both feed the ledger: read = … + dropped. */
   drop(reason: string, count: number): void;
-  /** The plugin is done for good (`exit_on_eof`, dummy's last sample): the agent may stop once all of it is delivered. */
-  finished(options?: { exit?: boolean }): void;
+  /**
+   * The plugin is done for good (`exit_on_eof`, dummy's last sample): the agent may stop once all of it is delivered. `code`: what the
+   * agent is to exit with then, where it runs to its end by itself; 0 to 255.
+   */
+  finished(options?: { exit?: boolean; code?: number }): void;
 }
 
 export interface Input {
@@ -287,6 +290,8 @@ export interface InputDefinition<F extends OptionFields = OptionFields> extends 
   parserOptions?: readonly string[];
   /** With these options its data may choose among all parsers: those that are defined, and the stock parsers. */
   anyParser?(options: OptionValues<F>): boolean;
+  /** It listens by UDP: its ports are others than those of TCP. */
+  datagrams?: boolean;
   /** Parsers that it uses with these options though nobody names them. */
   defaultParsers?(options: OptionValues<F>): readonly string[];
   /**

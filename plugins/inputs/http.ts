@@ -36,7 +36,9 @@ export default defineInput({
       .describe('`NAME VALUE`, a header of that answer; may be given several times.'),
     add_remote_addr: boolean()
       .default(false)
-      .describe('Adds the first address of the header X-Forwarded-For to the records, if there is one.'),
+      .describe(
+        'Adds the first address of the header X-Forwarded-For to the records, if there is one. A record that has the key keeps its own, as in Fluent Bit: both are what the sender says, unless a proxy sees to it.',
+      ),
     remote_addr_key: string().default('REMOTE_ADDR').describe('Key of that address.'),
     enable_health_endpoint: boolean()
       .default(false)

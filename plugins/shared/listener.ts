@@ -103,21 +103,33 @@ export function checkListener(options: ListenerValues, authenticated: boolean): 
       message: "needs the authorities of the clients' certificates: set tls.ca_file or tls.ca_path",
     });
   }
-  if (/[\s/?#@[\]]/.test(listen) || listen === '') {
-    problems.push({ key: 'listen', message: 'is not an address: write it alone, the port as port' });
-  } else if (!isLoopbackHost(listen) && !(tls && (authenticated || verifiesClients))) {
-    const lacks = tls
-      ? 'no authentication'
-      : authenticated
-        ? 'no encryption'
-        : 'neither encryption nor authentication';
-    problems.push({
+  return [...problems, ...checkAddress(listen, { encrypted: tls, authenticated, verifiesClients })];
+}
+
+/** The problems of an address to listen on, one of which is that others reach it. */
+export function checkAddress(
+  listen: string,
+  {
+    encrypted,
+    authenticated,
+    verifiesClients,
+  }: { encrypted: boolean; authenticated: boolean; verifiesClients: boolean },
+): OptionProblem[] {
+  if (/[\s/?#@[\]]/.test(listen) || listen === '')
+    return [{ key: 'listen', message: 'is not an address: write it alone, the port as port' }];
+  if (isLoopbackHost(listen) || (encrypted && (authenticated || verifiesClients))) return [];
+  const lacks = encrypted
+    ? 'no authentication'
+    : authenticated
+      ? 'no encryption'
+      : 'neither encryption nor authentication';
+  return [
+    {
       key: 'listen',
       message: `can be reached from other machines, and there is ${lacks}: who reaches it can ${authenticated ? 'read the records and the credentials on their way' : 'send records'}`,
       level: 'warning',
-    });
-  }
-  return problems;
+    },
+  ];
 }
 
 /** The TLS of a listener; undefined without. Throws a sentence for files that cannot be used. */

@@ -160,15 +160,16 @@ class Run {
     this.configWatch.every(agent.definition.service.hotReloadWatch);
     this.configWatch.start({ log, reload: () => this.reload() });
     setTimeout(() => void this.settle(), SETTLED_MS).unref();
-    const end = await Promise.race([ended, agent.done.then(() => undefined)]);
-    if (end !== undefined) log.info({ signal: end }, 'Stopping: delivering what was read');
+    const end = await Promise.race([ended, agent.done]);
+    if (typeof end === 'string') log.info({ signal: end }, 'Stopping: delivering what was read');
     this.configWatch.stop();
     // First: a replay must not touch its files any more when another agent may have the state.
     await this.control?.close();
     const summary = await agent.stop();
     await (this.api ?? this.watchdog)?.close();
     this.conclude(summary);
-    return summary.forced ? EXIT.forced : EXIT.ok;
+    if (summary.forced) return EXIT.forced;
+    return typeof end === 'number' ? end : EXIT.ok;
   }
 
   /** Resolves with the signal that ends the run. */

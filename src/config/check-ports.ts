@@ -88,11 +88,15 @@ function listenerOf(
   return {
     host,
     port,
-    udp: mode.includes('udp') || (later?.udp ?? false),
+    udp: mode.includes('udp') || later?.udp === true || isOfDatagrams(definition),
     place,
     path: entry === undefined ? path : `${path}.port`,
     who: `the input ${plugin ?? ''} in ${file}:${line}`,
   };
+}
+
+function isOfDatagrams(definition: Item['definition']): boolean {
+  return definition !== undefined && 'datagrams' in definition && (definition.datagrams ?? false);
 }
 
 /** Whether two addresses stand in each other's way. */

@@ -81,8 +81,11 @@ export class Agent {
   readonly leaving = new Map<OutputRunner, Promise<void>>();
   flow: Flow;
   surroundings: Surroundings;
-  /** Resolves when every input that ends by itself has ended and everything is delivered; never, if there is no such input. */
-  readonly done: Promise<void>;
+  /**
+   * Resolves when every input that ends by itself has ended and everything is delivered; never, if there is no such input. With what the
+   * process is to exit with: of several inputs that say something, the first.
+   */
+  readonly done: Promise<number>;
   /** Successful reloads. */
   reloads = 0;
   private readonly options: AgentOptions;
@@ -90,7 +93,7 @@ export class Agent {
   private bufferLock: DirectoryLock | undefined;
   private readonly stuck: StuckWatch;
   private readonly arrivals = new Arrivals();
-  private resolveDone: () => void = () => undefined;
+  private resolveDone: (code: number) => void = () => undefined;
   private startedAt = performance.now();
   private running = false;
   private ticker: NodeJS.Timeout | undefined;
@@ -431,7 +434,7 @@ export class Agent {
     await this.flushFilters('stop');
     for (const { queue } of this.outputs) queue.complete();
     await Promise.all(this.outputs.map(({ queue }) => queue.idle()));
-    this.resolveDone();
+    this.resolveDone(finite.find(({ finished }) => finished?.code !== 0)?.finished?.code ?? 0);
   }
 
   /** What the agent does, for `/api` and the control socket. */

@@ -139,7 +139,7 @@ export async function buildInput(
       runner.ledger.drop(reason, count);
     },
     finished(options) {
-      runner.finished = { exit: options?.exit ?? false };
+      runner.finished = { exit: options?.exit ?? false, code: options?.code ?? 0 };
       onFinished();
     },
   });

@@ -25,8 +25,8 @@ export class InputRunner {
   readonly account: InputAccount;
   /** Set right after creation: the plugin's factory needs a context that needs the runner. */
   input: Input | undefined;
-  /** It called `finished`; `exit` as it said. */
-  finished: { exit: boolean } | undefined;
+  /** It called `finished`; `exit` and `code` as it said. */
+  finished: { exit: boolean; code: number } | undefined;
   /** Monotonic milliseconds since when the batch in front is in asynchronous filters; undefined when there is none. */
   pendingSince: number | undefined;
   /** Of the main loop, from when a batch was taken until something else begins: the input reads and parses then. */

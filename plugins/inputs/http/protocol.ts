@@ -64,10 +64,10 @@ export class HttpProtocol implements Protocol {
     return this.answer;
   }
 
-  /** As in Fluent Bit: what a proxy says, the first of the chain; nothing without a proxy. */
+  /** As in Fluent Bit: what a proxy says, the first of the chain; nothing without a proxy, or where the record has the key. */
   private remoteAddress(request: IncomingMessage): AddedKey[] {
     const key = this.options.remoteAddressKey;
     const address = key === undefined ? undefined : forwardedFor(request);
-    return key === undefined || address === undefined ? [] : [addedKey(key, address)];
+    return key === undefined || address === undefined ? [] : [addedKey(key, address, { yields: true })];
   }
 }

@@ -8,16 +8,8 @@ import { MAX_TAG_LENGTH } from '../../shared/http-receiver/tag.ts';
 export function tagFromPath(target: string): string | undefined {
   const path = target.replace(/[?#].*$/s, '').replace(/^\//, '');
   if (path === '') return undefined;
-  let decoded: string;
-  try {
-    decoded = decodeURIComponent(path);
-  } catch {
-    throw new Refusal(400, 'The path of the URL is not valid percent-encoding.');
-  }
-  // Each byte for itself: that is how long Fluent Bit's tag would be.
-  const tag = Buffer.from(decoded)
-    .toString('latin1')
-    .replaceAll(/[^A-Za-z0-9_.]/g, '_');
+  // As it stands there: `%20` is `_20`.
+  const tag = path.replaceAll(/[^A-Za-z0-9_.]/g, '_');
   if (tag.length > MAX_TAG_LENGTH)
     throw new Refusal(400, `The path of the URL makes a tag of more than ${MAX_TAG_LENGTH} characters.`);
   return tag;

@@ -19,10 +19,12 @@ export interface AddedKey {
   key: string;
   value: string;
   member: string;
+  /** A record that has the key keeps its own. */
+  yields: boolean;
 }
 
-export function addedKey(key: string, value: string): AddedKey {
-  return { key, value, member: `${JSON.stringify(key)}:${JSON.stringify(value)}` };
+export function addedKey(key: string, value: string, { yields = false } = {}): AddedKey {
+  return { key, value, member: `${JSON.stringify(key)}:${JSON.stringify(value)}`, yields };
 }
 
 export class RequestBatches {
@@ -67,7 +69,10 @@ export class RequestBatches {
         ? (this.last ??= this.batchOf(this.tag))
         : this.batchFor(record ?? (parseExact(text ?? '{}') as LogRecord), this.tagKey);
     batch.push(record, text, seconds, nanos);
-    for (const { key, value, member } of this.added) batch.set(batch.length - 1, key, value, member);
+    const index = batch.length - 1;
+    for (const { key, value, member, yields } of this.added) {
+      if (!yields || !Object.hasOwn(batch.record(index), key)) batch.set(index, key, value, member);
+    }
     if (metadata !== undefined) batch.metadata ??= Array.from({ length: batch.length - 1 }, () => undefined);
     batch.metadata?.push(metadata);
   }

@@ -114,17 +114,17 @@ describe('tags', () => {
 });
 
 describe('remote addresses', () => {
-  it('are the first of X-Forwarded-For, spliced into the text', async () => {
+  it('are the first of X-Forwarded-For, spliced into the text, unless the record has one', async () => {
     const { port, collector } = await open({ options: { add_remote_addr: 'on' } });
     await send(port, {
-      body: '[{"a":1.0},{},{"REMOTE_ADDR":"forged"}]',
+      body: '[{"a":1.0},{},{"REMOTE_ADDR":"own"}]',
       headers: { 'x-forwarded-for': ' 10.0.0.1 , proxy' },
     });
     await send(port, { body: '{"b":1}' });
     expect(collector.records).toEqual([
       { a: 1, REMOTE_ADDR: '10.0.0.1' },
       { REMOTE_ADDR: '10.0.0.1' },
-      { REMOTE_ADDR: '10.0.0.1' },
+      { REMOTE_ADDR: 'own' },
       { b: 1 },
     ]);
   });
