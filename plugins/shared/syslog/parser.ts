@@ -83,11 +83,11 @@ export class SyslogParser implements Parser {
     const record: LogRecord = {};
     into.record = record;
     let at = from;
-    if (text.charCodeAt(at) === BYTE_ORDER_MARK) at++;
+    if (at < to && text.charCodeAt(at) === BYTE_ORDER_MARK) at++;
     const behind = this.priority(text, at, to, record);
     const hasPriority = behind > at;
     at = behind;
-    if (hasPriority && text.charCodeAt(at) === ZERO + 1 && text.charCodeAt(at + 1) === SPACE) {
+    if (hasPriority && at + 1 < to && text.charCodeAt(at) === ZERO + 1 && text.charCodeAt(at + 1) === SPACE) {
       if (this.rfc5424(text, at + 2, to, record, into)) return true;
       if (this.time.epoch(text, at + 2, to) || this.time.read(text, at + 2, to)) at += 2;
     }
@@ -147,7 +147,7 @@ export class SyslogParser implements Parser {
     const sequence = at;
     while (at < to && isDigit(text.charCodeAt(at))) at++;
     let isNumbered = false;
-    if (at < to && text.charCodeAt(at) === COLON && text.charCodeAt(at + 1) === SPACE) {
+    if (isColonAndBlank(text, at, to)) {
       if (at > sequence) record['sequence'] = text.slice(sequence, at);
       at = skipBlanks(text, at + 1, to);
       isNumbered = true;
@@ -156,7 +156,7 @@ export class SyslogParser implements Parser {
     if (behind < 0) {
       // Cisco's origin: `host: *Mar  1 …`.
       const hostEnd = spanEnd(text, at, Math.min(to, at + LONGEST_HOST), HOST_CHARACTERS);
-      if (hostEnd > at + 1 && text.charCodeAt(hostEnd - 1) === COLON && text.charCodeAt(hostEnd) === SPACE) {
+      if (hostEnd > at + 1 && isColonAndBlank(text, hostEnd - 1, to)) {
         behind = this.timeAt(text, skipBlanks(text, hostEnd, to), to, record, into);
         if (behind >= 0) record['host'] = text.slice(at, hostEnd - 1);
       }
@@ -197,7 +197,7 @@ export class SyslogParser implements Parser {
     record['host'] = text.slice(from, end);
     const at = skipBlanks(text, end, to);
     // Cisco ASA: `host : %ASA-…`.
-    return text.charCodeAt(at) === COLON && text.charCodeAt(at + 1) === SPACE ? at + 2 : at;
+    return isColonAndBlank(text, at, to) ? at + 2 : at;
   }
 }
 
@@ -256,6 +256,10 @@ function pidEnd(text: string, from: number, to: number): number {
     if (code <= SPACE || code === OPEN) return -1;
   }
   return -1;
+}
+
+function isColonAndBlank(text: string, at: number, to: number): boolean {
+  return at + 1 < to && text.charCodeAt(at) === COLON && text.charCodeAt(at + 1) === SPACE;
 }
 
 /** A word ends here. */

@@ -84,7 +84,7 @@ export class SyslogTime {
     this.stop = this.fraction(text, end, to);
     this.end = this.stop;
     this.seconds = value;
-    return this.stop > end && text.charCodeAt(this.stop) === SPACE;
+    return this.stop > end && this.stop < to && text.charCodeAt(this.stop) === SPACE;
   }
 
   private yearFirst(text: string, at: number, to: number): boolean {
@@ -96,7 +96,7 @@ export class SyslogTime {
   private bsd(text: string, at: number, to: number): boolean {
     const { bsdText } = this;
     const head = at + bsdText.length;
-    if (text.startsWith(bsdText, at) && yearBehind(text, head, to) === undefined)
+    if (head <= to && text.startsWith(bsdText, at) && yearBehind(text, head, to) === undefined)
       return this.tail(text, this.bsdLocal, head, to);
     return this.bsdWithYear(text, at, to, undefined);
   }
@@ -154,6 +154,7 @@ export class SyslogTime {
       offset = writtenOffset(text, at);
       if (Number.isNaN(offset)) return false;
       at += text.charCodeAt(at + 3) === COLON ? 6 : 5;
+      if (at > to) return false;
     } else if (code === SPACE) {
       const behind = zoneNameEnd(text, at + 1, to);
       if (behind > 0) {

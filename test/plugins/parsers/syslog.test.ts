@@ -374,12 +374,43 @@ describe('whatever comes', () => {
         '<34>1 2003-10-11T22:14:15.003Z h su 7 ID47 [a b="c',
         '<34>1 2003-10-11T22:14:15.003Z h su 7',
         '<34>1 2003-10-11T22:14:15.003',
+        '<34>1 2003-10-11T22:14:15+0',
+        '<34>1 - h a - - [a b="c"',
+        '<34>1 - h a - - [a ',
+        '<34>1',
+        '<13>Oct 11 22:14:15 h ',
+        '<13>Oct 11 22:14',
+        '<13>host:',
+        '<13>1700000000',
         '<13>12:',
+        '<13>',
         '<13',
+        '',
+      ),
+    );
+    // What would make more of the line, if it were looked at.
+    const more = fc.oneof(
+      fc.string(),
+      fc.constantFrom(
+        ' ',
+        ': x',
+        ':',
+        ']',
+        ']: x',
+        '"]',
+        '0',
+        '5 h a: b',
+        '.5 h',
+        'Z h a: b',
+        '00 h',
+        ':00 h',
+        '\ufeff',
+        '> x',
+        '1 x',
       ),
     );
     fc.assert(
-      fc.property(line, fc.string(), fc.string(), (text, before, behind) => {
+      fc.property(line, fc.string(), more, (text, before, behind) => {
         const events: ParsedEvent[] = [0, 1].map(() => ({
           record: {},
           text: undefined,
