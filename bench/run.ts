@@ -29,6 +29,10 @@ interface Scenario {
   sink?: 'bulk' | 'loki';
   /** Nothing that Fluent Bit can do. */
   ownOnly?: boolean;
+  /** Of the input, in place of `bench`. */
+  tag?: string;
+  /** Files that lie beside the configuration, by name. */
+  files?: Readonly<Record<string, string>>;
   /** Keys of the tail input and what follows the inputs. */
   input: string;
   rest: string;
@@ -38,6 +42,37 @@ const NULL_OUTPUT = `
   outputs:
     - name: 'null'
       match: '*'`;
+
+/** Metadata of the pod `web` in `shop`, as the API server gives it. */
+const POD = JSON.stringify({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: {
+    name: 'web',
+    namespace: 'shop',
+    uid: '11111111-1111-4111-8111-111111111111',
+    labels: { app: 'web', tier: 'front', 'pod-template-hash': 'abc123' },
+    annotations: { 'checksum/config': '0123456789abcdef' },
+  },
+  spec: { nodeName: 'node-1', containers: [{ name: 'nginx', image: 'nginx:1' }] },
+  status: { podIP: '10.1.1.1' },
+});
+
+const PODS = {
+  data: 'cri',
+  tag: 'kube.shop.web.nginx',
+  files: { 'shop_web.meta': POD },
+  input: 'multiline.parser: cri',
+};
+
+const POD_FILTER = `
+  filters:
+    - name: kubernetes
+      match: '*'
+      kube_tag_prefix: kube.
+      regex_parser: bench-tag
+      kube_url: http://127.0.0.1:1
+      kube_meta_preload_cache_dir: OUT`;
 
 const SCENARIOS: readonly Scenario[] = [
   { name: 'plain → null', data: 'plain', loop: 'plain', input: '', rest: NULL_OUTPUT },
@@ -50,6 +85,17 @@ const SCENARIOS: readonly Scenario[] = [
     loop: 'cri',
     input: 'multiline.parser: cri',
     rest: NULL_OUTPUT,
+  },
+  { ...PODS, name: 'CRI joined, metadata of pods → null', rest: POD_FILTER + NULL_OUTPUT },
+  {
+    ...PODS,
+    name: 'CRI joined, metadata of pods → file',
+    rest: `${POD_FILTER}
+  outputs:
+    - name: file
+      match: '*'
+      path: OUT
+      file: out.log`,
   },
   {
     name: 'JSON, one key added → file',
@@ -149,6 +195,9 @@ parsers:
     format: json
     time_key: time
     time_format: '%Y-%m-%dT%H:%M:%S.%L%z'
+  - name: bench-tag
+    format: regex
+    regex: '^(?<namespace_name>[^.]+)\\.(?<pod_name>[^.]+)\\.(?<container_name>[^.]+)$'
   - name: nginx
     format: regex
     regex: '^(?<remote>[^ ]*) (?<host>[^ ]*) (?<user>[^ ]*) \\[(?<time>[^\\]]*)\\] "(?<method>\\S+)(?: +(?<path>[^\\"]*?)(?: +\\S*)?)?" (?<code>[^ ]*) (?<size>[^ ]*)(?: "(?<referer>[^\\"]*)" "(?<agent>[^\\"]*)")'
@@ -163,6 +212,7 @@ parsers:
 
 function config(scenario: Scenario, file: string, directory: string, port: number): string {
   const path = join(directory, 'pipeline.yaml');
+  for (const [name, text] of Object.entries(scenario.files ?? {})) writeFileSync(join(directory, name), text);
   writeFileSync(
     path,
     `service:
@@ -173,11 +223,11 @@ pipeline:
   inputs:
     - name: tail
       path: ${file}
-      tag: bench
+      tag: ${scenario.tag ?? 'bench'}
       read_from_head: true
       exit_on_eof: true
       ${scenario.input}
-${scenario.rest.replace('OUT', directory).replace('PORT', String(port))}
+${scenario.rest.replaceAll('OUT', directory).replace('PORT', String(port))}
 `,
   );
   return path;
