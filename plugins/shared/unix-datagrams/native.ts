@@ -20,7 +20,7 @@ const O_ASYNC = 0o20000;
 /** Bytes of a path in an address, the NUL at its end included. */
 const LONGEST_PATH = 108;
 
-const { EAGAIN, EINTR } = constants.errno;
+const { EAGAIN, ECONNREFUSED, EINTR } = constants.errno;
 
 type Call = (...values: readonly unknown[]) => number | bigint;
 
@@ -85,7 +85,9 @@ export class UnixDatagrams {
     const { library } = this;
     const descriptor = this.open();
     const address = addressOf(path);
-    const isAlive = library.connect(descriptor, address, address.length) === 0;
+    // Anything but a refusal comes of somebody who has it: a stream socket, for instance, or one that may not be written to.
+    const isAlive =
+      library.connect(descriptor, address, address.length) === 0 || library.errno() !== ECONNREFUSED;
     library.close(descriptor);
     return isAlive;
   }
