@@ -5,7 +5,7 @@ import { openDatagramClient } from '../shared/datagram-destination.ts';
 import { checkDestination } from '../shared/destination.ts';
 import { sendDatagrams } from '../shared/send-datagrams.ts';
 import { openStreamClient, streamDestinationOptions } from '../shared/stream-destination.ts';
-import { UnixDatagramClient } from '../shared/unix-datagrams/client.ts';
+import { openUnixDatagramClient } from '../shared/unix-datagrams/client.ts';
 import { tellingChanges } from './syslog/changes.ts';
 import { writeDatagrams, writeFrames } from './syslog/frames.ts';
 import { messageEncoder } from './syslog/message.ts';
@@ -92,7 +92,7 @@ export default defineOutput({
         mode === 'udp'
           ? await openDatagramClient(options)
           : // The check made sure that it is there.
-            new UnixDatagramClient(options.path ?? '', options['net.io_timeout'] * 1000);
+            await openUnixDatagramClient(options.path ?? '', options['net.io_timeout'] * 1000);
       const encode = messageEncoder(options, changes, asItIs);
       return {
         async deliver(slices, signal) {

@@ -2,19 +2,25 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { RetryableError } from '../../../src/plugin.ts';
 import { loadUnixDatagrams } from './native.ts';
-import type { UnixDatagramPeer } from './native.ts';
+import type { UnixDatagramPeer, UnixDatagrams } from './native.ts';
 
 /** How often a full queue is looked at. Milliseconds. */
 const FIRST_LOOK_MS = 1;
 const LONGEST_LOOK_MS = 20;
 
-export class UnixDatagramClient {
+/** `ioTimeoutMs`: how long a full queue is waited for; 0: no limit. Throws a sentence where the package for it is missing. */
+export async function openUnixDatagramClient(path: string, ioTimeoutMs: number): Promise<UnixDatagramClient> {
+  return new UnixDatagramClient(await loadUnixDatagrams(), path, ioTimeoutMs);
+}
+
+class UnixDatagramClient {
+  private readonly datagrams: UnixDatagrams;
   private readonly path: string;
   private readonly ioTimeoutMs: number;
   private peer: UnixDatagramPeer | undefined;
 
-  /** `ioTimeoutMs`: how long a full queue is waited for; 0: no limit. */
-  constructor(path: string, ioTimeoutMs: number) {
+  constructor(datagrams: UnixDatagrams, path: string, ioTimeoutMs: number) {
+    this.datagrams = datagrams;
     this.path = path;
     this.ioTimeoutMs = ioTimeoutMs;
   }
@@ -26,8 +32,7 @@ export class UnixDatagramClient {
   async send(bytes: Buffer, ends: readonly number[], signal: AbortSignal): Promise<number[]> {
     const tooLarge: number[] = [];
     try {
-      const datagrams = await loadUnixDatagrams();
-      const peer = (this.peer ??= datagrams.connect(this.path));
+      const peer = (this.peer ??= this.datagrams.connect(this.path));
       let start = 0;
       for (const [index, end] of ends.entries()) {
         signal.throwIfAborted();
