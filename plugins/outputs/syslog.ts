@@ -1,10 +1,11 @@
-/** The `syslog` output: RFC 5424 or RFC 3164 messages by UDP, TCP, TLS or a unix socket. Nobody answers: what the system took is delivered. */
+/** The `syslog` output: RFC 5424 or RFC 3164 messages by UDP, TCP, TLS or unix sockets. Nobody answers: what the system took is delivered. */
 import { allDelivered, defineOutput, enumOf, path, SinkPool } from '../../src/plugin.ts';
 import type { OptionProblem, Output } from '../../src/plugin.ts';
 import { openDatagramClient } from '../shared/datagram-destination.ts';
 import { checkDestination } from '../shared/destination.ts';
 import { sendDatagrams } from '../shared/send-datagrams.ts';
 import { openStreamClient, streamDestinationOptions } from '../shared/stream-destination.ts';
+import { openUnixDatagramClient } from '../shared/unix-datagrams/client.ts';
 import { tellingChanges } from './syslog/changes.ts';
 import { writeDatagrams, writeFrames } from './syslog/frames.ts';
 import { messageEncoder } from './syslog/message.ts';
@@ -12,6 +13,8 @@ import { checkMessage, messageOptions } from './syslog/options.ts';
 import { onOneLine } from './syslog/text.ts';
 
 const asItIs = (text: string): string => text;
+const isByDatagrams = (mode: string): boolean => mode === 'udp' || mode === 'unix_udp';
+const isUnix = (mode: string): boolean => mode === 'unix_tcp' || mode === 'unix_udp';
 
 export default defineOutput({
   name: 'syslog',
@@ -21,7 +24,7 @@ export default defineOutput({
     mode: enumOf('udp', 'tcp', 'tls', 'unix_tcp', 'unix_udp', 'dtls')
       .default('udp')
       .describe(
-        'Transport. `unix_tcp` is a stream socket at path; `unix_udp` and `dtls` are not there. By UDP messages get lost without notice.',
+        'Transport. `unix_tcp` is a stream socket at path, `unix_udp` one for datagrams, as /dev/log is; that needs the optional package koffi. `dtls` is not there. By UDP messages get lost without notice.',
       ),
     path: path().optional().describe('Path of the unix socket.'),
     syslog_framing: enumOf('newline', 'octet_counting')
@@ -31,7 +34,7 @@ export default defineOutput({
       ),
     ...messageOptions,
   },
-  traits: ({ mode }) => (mode === 'udp' ? { limits: { records: 1000 } } : {}),
+  traits: ({ mode }) => (isByDatagrams(mode) ? { limits: { records: 1000 } } : {}),
   target: ['host', 'port', 'path'],
   example: `pipeline:
   outputs:
@@ -54,29 +57,27 @@ export default defineOutput({
       ...checkDestination({ ...options, tls: tls || mode === 'tls' }),
       ...checkMessage(options),
     ];
-    const unix = mode === 'unix_tcp';
-    if (mode === 'unix_udp') {
-      problems.push({
-        key: 'mode',
-        message: 'is not there: Node.js has no datagram sockets of the unix kind; use udp, or unix_tcp',
-      });
-    }
+    const unix = isUnix(mode);
     if (mode === 'dtls')
       problems.push({ key: 'mode', message: 'is not there: Node.js has no DTLS; use tls' });
-    if (tls && mode === 'udp') {
+    if (tls && isByDatagrams(mode)) {
       problems.push({
         key: 'tls',
-        message: 'does not go with mode udp, which is not encrypted: use mode tls',
+        message: `does not go with mode ${mode}, which is not encrypted: use mode tls`,
       });
     }
     if (unix && options.path === undefined)
-      problems.push({ key: 'path', message: 'is missing: mode unix_tcp needs the path of the socket' });
+      problems.push({ key: 'path', message: `is missing: mode ${mode} needs the path of the socket` });
     if (!unix && options.path !== undefined)
-      problems.push({ key: 'path', message: 'has no effect: it is for mode unix_tcp', level: 'warning' });
-    if (mode === 'udp' && options.syslog_framing === 'octet_counting') {
+      problems.push({
+        key: 'path',
+        message: 'has no effect: it is for the modes unix_tcp and unix_udp',
+        level: 'warning',
+      });
+    if (isByDatagrams(mode) && options.syslog_framing === 'octet_counting') {
       problems.push({
         key: 'syslog_framing',
-        message: 'has no effect with mode udp, where each message is a datagram',
+        message: `has no effect with mode ${mode}, where each message is a datagram`,
         level: 'warning',
       });
     }
@@ -86,8 +87,12 @@ export default defineOutput({
     const { mode, syslog_framing: framing } = options;
     const { changes, taken } = tellingChanges(context);
     const pool = new SinkPool();
-    if (mode === 'udp') {
-      const client = await openDatagramClient(options);
+    if (isByDatagrams(mode)) {
+      const client =
+        mode === 'udp'
+          ? await openDatagramClient(options)
+          : // The check made sure that it is there.
+            await openUnixDatagramClient(options.path ?? '', options['net.io_timeout'] * 1000);
       const encode = messageEncoder(options, changes, asItIs);
       return {
         async deliver(slices, signal) {

@@ -80,6 +80,7 @@ export class DatagramListener {
       socket.bind({ address: host, port });
       await once(socket, 'listening');
     } catch (error) {
+      this.socket?.close();
       this.socket = undefined;
       const attempt = { who: context.name, host, port, hostKey: 'listen', portKey: 'port' };
       throw new Error(listenFailure(attempt, error as NodeJS.ErrnoException), { cause: error });

@@ -7,7 +7,7 @@ import type { ByteSink, DatagramClient, Outcome, Rejection, SinkPool } from '../
  * have none. A record with a datagram that the system finds too large is rejected; the others were sent.
  */
 export async function sendDatagrams(
-  client: DatagramClient,
+  client: Pick<DatagramClient, 'send'>,
   pool: SinkPool,
   signal: AbortSignal,
   write: (sink: ByteSink, ends: number[], records: number[]) => Rejection[],

@@ -37,7 +37,7 @@ export async function makeWay(
   unlinkSync(path);
 }
 
-/** By a stream socket. */
+/** By a stream socket. Only a refusal says that nobody is there: not one of another kind of socket, of a full queue, or of missing rights. */
 function isListenedOn(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);
@@ -45,6 +45,6 @@ function isListenedOn(path: string): Promise<boolean> {
       socket.destroy();
       resolve(true);
     });
-    socket.once('error', () => resolve(false));
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code !== 'ECONNREFUSED'));
   });
 }

@@ -24,6 +24,12 @@ interface Waiter {
   resume: () => void;
 }
 
+/**
+ * Of a limit, one part in so many is for whole records alone: who begins messages on many connections and never ends them must not keep the
+ * other inputs waiting.
+ */
+const WHOLE_SHARE = 8;
+
 /** Who was refused memory asks again within this time. Milliseconds. */
 const REFUSED_MS = 5000;
 
@@ -93,9 +99,10 @@ export class MemoryBuffer {
     if (this.waiters.length > 0) this.wake();
   }
 
-  /** Charges bytes if they fit beside all the others; false when they do not. */
+  /** Charges bytes of what is not whole yet, if they fit beside all the others; false when they do not. */
   reserve(bytes: number, account: InputAccount): boolean {
-    if (account.used + bytes > account.limit || this.used + bytes > this.limit - this.reserved) {
+    const limit = this.limit - this.reserved;
+    if (account.used + bytes > reservable(account.limit) || this.used + bytes > reservable(limit)) {
       this.refusedAt = performance.now();
       this.onPressure?.();
       return false;
@@ -149,4 +156,9 @@ export class MemoryBuffer {
       }
     }
   }
+}
+
+/** Of so many bytes, those that may be taken for what is not whole yet. */
+function reservable(limit: number): number {
+  return limit - Math.floor(limit / WHOLE_SHARE);
 }

@@ -67,13 +67,26 @@ describe('MemoryBuffer', () => {
     const memory = new MemoryBuffer(1000);
     memory.reserved = 300;
     const account = memory.open('a', 0);
-    expect(memory.reserve(701, account)).toBe(false);
-    expect(memory.reserve(700, account)).toBe(true);
+    expect(memory.room(account)).toBeUndefined();
+    memory.charge(700, account);
     memory.chargeBack(250);
     expect(memory.total).toBe(950);
     expect(memory.room(account)).toBeInstanceOf(Promise);
     memory.release(1, account);
     expect(memory.room(account)).toBeUndefined();
+  });
+
+  it('keeps an eighth for whole records, of its own limit and of the common one', () => {
+    const memory = new MemoryBuffer(1600);
+    memory.reserved = 800;
+    const small = memory.open('small', 80);
+    expect(memory.reserve(71, small)).toBe(false);
+    expect(memory.reserve(70, small)).toBe(true);
+    expect(memory.room(small)).toBeUndefined();
+    const other = memory.open('other', 0);
+    expect(memory.reserve(631, other)).toBe(false);
+    expect(memory.reserve(630, other)).toBe(true);
+    expect(memory.room(other)).toBeUndefined();
   });
 
   it('lets everybody go at a stop', async () => {

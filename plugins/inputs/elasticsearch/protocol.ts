@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { InputContext } from '../../../src/plugin.ts';
 import { RequestBatches } from '../../shared/http-receiver/batches.ts';
 import type { TagKey } from '../../shared/http-receiver/batches.ts';
+import { mediaTypeOf } from '../../shared/http-receiver/content.ts';
 import type { Exchange } from '../../shared/http-receiver/exchange.ts';
 import type { Answer, Protocol, TakeBody, Taken } from '../../shared/http-receiver/protocol.ts';
 import type { Refusal } from '../../shared/http-receiver/refusal.ts';
@@ -58,7 +59,7 @@ export class SearchProtocol implements Protocol {
       // A template may come with it, which is read over.
       return () => ({ byTag: NOTHING, answer: () => forClient(request, answer) });
     }
-    if (!TYPES.has(contentType(request))) {
+    if (!TYPES.has(mediaTypeOf(request))) {
       const reason = 'The Content-Type must be application/x-ndjson or application/json.';
       throw new SearchRefusal(406, 'media_type_header_exception', reason);
     }
@@ -140,8 +141,4 @@ function forClient({ headers }: IncomingMessage, answer: Answer): Answer {
     ...(wanted === undefined || answer.contentType !== undefined ? {} : { contentType: wanted }),
     headers: [PRODUCT],
   };
-}
-
-function contentType({ headers }: IncomingMessage): string {
-  return (headers['content-type'] ?? '').replace(/;.*$/s, '').trim().toLowerCase();
 }

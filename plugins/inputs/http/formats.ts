@@ -1,5 +1,6 @@
 /** From a Content-Type to what decodes the body. */
 import type { RequestBatches } from '../../shared/http-receiver/batches.ts';
+import { textOf } from '../../shared/http-receiver/content.ts';
 import { decodeForm } from './decode-form.ts';
 import { decodeJson, decodeLines } from './decode-json.ts';
 import { decodeMsgpack } from './decode-msgpack.ts';
@@ -27,9 +28,8 @@ const DECODERS: ReadonlyMap<string, Decode> = new Map([
   ['application/x-www-form-urlencoded', form],
 ]);
 
-/** The decoder for a Content-Type. Throws {@link Refusal}. */
-export function decoderFor(contentType: string | undefined): Decode {
-  const type = (contentType ?? '').replace(/;.*$/s, '').trim().toLowerCase();
+/** The decoder for a media type, in small letters; empty where there is none. Throws {@link Refusal}. */
+export function decoderFor(type: string): Decode {
   const decoder = DECODERS.get(type);
   if (decoder !== undefined) return decoder;
   throw new Refusal(
@@ -38,10 +38,4 @@ export function decoderFor(contentType: string | undefined): Decode {
       ? 'The header Content-Type is missing: say application/json, application/x-ndjson, application/msgpack or application/x-www-form-urlencoded.'
       : 'This Content-Type is not taken: application/json, application/x-ndjson, application/msgpack and application/x-www-form-urlencoded are.',
   );
-}
-
-/** The text without a byte order mark. Bytes that are no UTF-8 become U+FFFD. */
-function textOf(body: Buffer): string {
-  const text = body.toString('utf8');
-  return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
 }

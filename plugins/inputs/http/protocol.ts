@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { addedKey, RequestBatches } from '../../shared/http-receiver/batches.ts';
 import type { AddedKey, TagKey } from '../../shared/http-receiver/batches.ts';
+import { mediaTypeOf } from '../../shared/http-receiver/content.ts';
 import type { Exchange } from '../../shared/http-receiver/exchange.ts';
 import { jsonRefusal } from '../../shared/http-receiver/protocol.ts';
 import type { Answer, Protocol, TakeBody } from '../../shared/http-receiver/protocol.ts';
@@ -47,7 +48,7 @@ export class HttpProtocol implements Protocol {
       throw new Refusal(405, 'Only POST is taken here.');
     }
     const { tag, defaultTag, tagKey } = this.options;
-    const decode = decoderFor(request.headers['content-type']);
+    const decode = decoderFor(mediaTypeOf(request));
     const batches = new RequestBatches({
       tag: tag ?? tagFromPath(request.url ?? '/') ?? defaultTag,
       tagKey,

@@ -4,6 +4,7 @@ import { OtlpError } from '../../../src/plugin.ts';
 import type { Otlp } from '../../../src/plugin.ts';
 import { RequestBatches } from '../../shared/http-receiver/batches.ts';
 import type { TagKey } from '../../shared/http-receiver/batches.ts';
+import { mediaTypeOf } from '../../shared/http-receiver/content.ts';
 import type { Exchange } from '../../shared/http-receiver/exchange.ts';
 import type { Answer, Protocol, TakeBody } from '../../shared/http-receiver/protocol.ts';
 import { Refusal } from '../../shared/http-receiver/refusal.ts';
@@ -46,7 +47,7 @@ export class OtlpProtocol implements Protocol {
 
   accept({ request, response }: Exchange): TakeBody {
     const path = (request.url ?? '').replace(/\?.*$/s, '');
-    const type = contentType(request);
+    const type = mediaTypeOf(request);
     const grpc = isGrpc(type);
     const other = OTHER_SIGNALS.get(path) ?? (grpc ? otherService(path) : undefined);
     if (other !== undefined) throw new Refusal(501, `Only logs are taken here, no ${other}.`);
@@ -75,7 +76,7 @@ export class OtlpProtocol implements Protocol {
   }
 
   success(request: IncomingMessage): Answer {
-    const type = contentType(request);
+    const type = mediaTypeOf(request);
     if (isGrpc(type)) return grpcAnswer(OK, '', framed(Buffer.alloc(0)));
     const status = this.options.successCode;
     if (type === JSON_TYPE && status !== 204) return { status, body: '{}' };
@@ -85,7 +86,7 @@ export class OtlpProtocol implements Protocol {
 
   refusal(request: IncomingMessage, { status, message }: Refusal): Answer {
     const code = grpcCodeOf(status);
-    const type = contentType(request);
+    const type = mediaTypeOf(request);
     if (isGrpc(type) && request.httpVersionMajor >= 2) return grpcAnswer(code, message, '');
     if (PROTOBUF_TYPES.has(type)) {
       const body = this.otlp.encodeProtoStatus(code, message);
@@ -113,8 +114,4 @@ export class OtlpProtocol implements Protocol {
     }
     return batches;
   }
-}
-
-function contentType({ headers }: IncomingMessage): string {
-  return (headers['content-type'] ?? '').replace(/;.*$/s, '').trim().toLowerCase();
 }

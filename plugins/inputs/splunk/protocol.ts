@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { InputContext, LogRecord } from '../../../src/plugin.ts';
 import { addedKey, RequestBatches } from '../../shared/http-receiver/batches.ts';
 import type { AddedKey, TagKey } from '../../shared/http-receiver/batches.ts';
+import { mediaTypeOf, textOf } from '../../shared/http-receiver/content.ts';
 import type { Exchange } from '../../shared/http-receiver/exchange.ts';
 import type { Answer, Protocol, TakeBody, Taken } from '../../shared/http-receiver/protocol.ts';
 import { Refusal } from '../../shared/http-receiver/refusal.ts';
@@ -89,7 +90,7 @@ export class HecProtocol implements Protocol {
     const token = tokenOf(request.headers.authorization, this.options.tokens);
     const channel = channelOf(request, query);
     if (endpoint === 'ack') return this.acceptQuestion(channel);
-    const type = contentType(request);
+    const type = mediaTypeOf(request);
     return (body) => {
       if (body.length === 0) throw new HecRefusal(NO_DATA, 'The body is empty.');
       return this.take(
@@ -171,14 +172,4 @@ export class HecProtocol implements Protocol {
 function urlOf({ url = '/' }: IncomingMessage): { pathname: string; searchParams: URLSearchParams } {
   const [path = '', query = ''] = url.split('?', 2);
   return { pathname: path.toLowerCase().replace(/\/$/, ''), searchParams: new URLSearchParams(query) };
-}
-
-function contentType({ headers }: IncomingMessage): string {
-  return (headers['content-type'] ?? '').replace(/;.*$/s, '').trim().toLowerCase();
-}
-
-/** The text without a byte order mark. Bytes that are no UTF-8 become U+FFFD. */
-function textOf(body: Buffer): string {
-  const text = body.toString('utf8');
-  return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
 }

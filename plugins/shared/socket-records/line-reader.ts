@@ -3,8 +3,6 @@ import type { LineText } from '../../../src/plugin.ts';
 import { characterEnd } from '../lines.ts';
 import type { RecordSink } from './record-sink.ts';
 
-const CARRIAGE_RETURN = 0x0d;
-
 export interface LineReaderOptions {
   separator: Buffer;
   /** Bytes of a line. */
@@ -85,7 +83,7 @@ export class LineReader {
     if (length > this.limit) {
       const line = bytes.subarray(start, end);
       this.sink.line(line.toString('utf8', 0, characterEnd(line, this.limit)), true);
-    } else if (length > 1 || (length === 1 && bytes[start] !== CARRIAGE_RETURN)) {
+    } else if (length > 0) {
       if (this.readsRaw) this.sink.raw(this.text, start, end);
       else this.sink.line(bytes.toString('utf8', start, end), false);
     }

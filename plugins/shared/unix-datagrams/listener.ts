@@ -21,8 +21,11 @@ export interface UnixDatagramSettings {
   maxBytes: number;
 }
 
-/** Datagrams that are taken at the end at most: who goes on sending must not keep it from ending. */
+/** Bytes that are taken at most before a flush, which the pipeline's memory knows of: datagrams can have some hundred kilobytes each. */
+const BURST_BYTES = 1_000_000;
+/** What is taken at the end at most: who goes on sending must not keep it from ending. Datagrams, and bytes. */
 const LAST = 100_000;
+const LAST_BYTES = 16_000_000;
 /** Milliseconds until receiving is tried again after a failure. */
 const AGAIN_MS = 1000;
 
@@ -35,6 +38,8 @@ export class UnixDatagramListener {
   private forget: (() => void) | undefined;
   /** There is more to read, or no room: no signal is wanted. */
   private isBusy = false;
+  /** Bytes that were taken and not flushed. */
+  private taken = 0;
 
   constructor(settings: UnixDatagramSettings, context: InputContext, sink: DatagramSink) {
     this.settings = settings;
@@ -70,8 +75,8 @@ export class UnixDatagramListener {
     const { socket } = this;
     if (socket === undefined) return;
     socket.unlink();
-    for (let count = 0; count < LAST && this.takeOne(socket); count++);
-    void this.sink.flush();
+    for (let count = 0; count < LAST && this.taken < LAST_BYTES && this.takeOne(socket); count++);
+    void this.flush();
     this.end();
   }
 
@@ -104,7 +109,7 @@ export class UnixDatagramListener {
 
   /** Takes what is there, up to a burst. The promise, if any, says when to go on. */
   private takeBurst(socket: UnixDatagramSocket): Promise<void> | undefined {
-    for (let count = 0; count < BURST; count++) {
+    for (let count = 0; count < BURST && this.taken < BURST_BYTES; count++) {
       if (this.takeOne(socket)) continue;
       if (this.isBusy) {
         // What comes from here on is signalled; what came before is taken yet.
@@ -112,17 +117,22 @@ export class UnixDatagramListener {
         this.isBusy = false;
         if (this.takeOne(socket)) continue;
       }
-      const room = this.sink.flush();
+      const room = this.flush();
       if (room !== undefined) this.pause(socket);
       return room;
     }
     this.pause(socket);
     return (
-      this.sink.flush() ??
+      this.flush() ??
       new Promise((resolve) => {
         setImmediate(resolve);
       })
     );
+  }
+
+  private flush(): Promise<void> | undefined {
+    this.taken = 0;
+    return this.sink.flush();
   }
 
   /** Signals are not wanted while it is known that there is more. */
@@ -136,6 +146,7 @@ export class UnixDatagramListener {
     const { buffer } = this;
     const length = socket.receive(buffer);
     if (length < 0) return false;
+    this.taken += Math.min(length, buffer.length);
     this.sink.take(buffer.subarray(0, Math.min(length, buffer.length)), undefined, length > buffer.length);
     return true;
   }

@@ -13,6 +13,7 @@ const SOL_SOCKET = 1;
 const SO_RCVBUF = 8;
 const MSG_TRUNC = 0x20;
 const MSG_DONTWAIT = 0x40;
+const MSG_NOSIGNAL = 0x4000;
 const F_SETFL = 4;
 const F_SETOWN = 8;
 const O_NONBLOCK = 0o4000;
@@ -20,7 +21,7 @@ const O_ASYNC = 0o20000;
 /** Bytes of a path in an address, the NUL at its end included. */
 const LONGEST_PATH = 108;
 
-const { EAGAIN, EINTR } = constants.errno;
+const { EAGAIN, ECONNREFUSED, EINTR, EMSGSIZE } = constants.errno;
 
 type Call = (...values: readonly unknown[]) => number | bigint;
 
@@ -30,6 +31,7 @@ interface Library {
   bind: Call;
   connect: Call;
   recv: Call;
+  send: Call;
   fcntl: Call;
   setsockopt: Call;
   close: Call;
@@ -53,6 +55,7 @@ export async function loadUnixDatagrams(): Promise<UnixDatagrams> {
     bind: c.func('int bind(int, void *, uint32_t)') as Call,
     connect: c.func('int connect(int, void *, uint32_t)') as Call,
     recv: c.func('int64_t recv(int, void *, size_t, int)') as Call,
+    send: c.func('int64_t send(int, void *, size_t, int)') as Call,
     fcntl: c.func('int fcntl(int, int, ...)') as Call,
     setsockopt: c.func('int setsockopt(int, int, int, void *, uint32_t)') as Call,
     close: c.func('int close(int)') as Call,
@@ -69,9 +72,9 @@ export class UnixDatagrams {
 
   /** A socket that is bound to a path at which there is nothing. Throws a sentence. */
   bind(path: string): UnixDatagramSocket {
+    const address = addressOf(path);
     const descriptor = this.open();
     const { library } = this;
-    const address = addressOf(path);
     if (library.bind(descriptor, address, address.length) !== 0) {
       const code = library.errno();
       library.close(descriptor);
@@ -80,12 +83,27 @@ export class UnixDatagrams {
     return new UnixDatagramSocket(library, descriptor, path);
   }
 
+  /** A socket that sends to the one at a path. Throws a sentence when nobody has it. */
+  connect(path: string): UnixDatagramPeer {
+    const address = addressOf(path);
+    const descriptor = this.open();
+    const { library } = this;
+    if (library.connect(descriptor, address, address.length) !== 0) {
+      const code = library.errno();
+      library.close(descriptor);
+      throw systemError('connecting', code);
+    }
+    return new UnixDatagramPeer(library, descriptor);
+  }
+
   /** Whether a process has the socket at a path. */
   isAlive(path: string): boolean {
     const { library } = this;
-    const descriptor = this.open();
     const address = addressOf(path);
-    const isAlive = library.connect(descriptor, address, address.length) === 0;
+    const descriptor = this.open();
+    // Anything but a refusal comes of somebody who has it: a stream socket, for instance, or one that may not be written to.
+    const isAlive =
+      library.connect(descriptor, address, address.length) === 0 || library.errno() !== ECONNREFUSED;
     library.close(descriptor);
     return isAlive;
   }
@@ -99,7 +117,8 @@ export class UnixDatagrams {
 
 export class UnixDatagramSocket {
   private readonly library: Library;
-  private readonly descriptor: number;
+  /** -1 once it is closed: the number may be another file's by then. */
+  private descriptor: number;
   private readonly path: string;
   /** Of the socket's file: another process may have put its own in its place. */
   private readonly inode: bigint;
@@ -148,7 +167,38 @@ export class UnixDatagramSocket {
   }
 
   close(): void {
-    this.library.close(this.descriptor);
+    if (this.descriptor !== -1) this.library.close(this.descriptor);
+    this.descriptor = -1;
+  }
+}
+
+/** Sends to one socket. */
+export class UnixDatagramPeer {
+  private readonly library: Library;
+  /** -1 once it is closed: the number may be another file's by then. */
+  private descriptor: number;
+
+  constructor(library: Library, descriptor: number) {
+    this.library = library;
+    this.descriptor = descriptor;
+  }
+
+  /** `full`: its queue has no room now. `too_large`: no datagram can have so much. Throws a sentence when it is gone. */
+  send(bytes: Buffer): 'sent' | 'full' | 'too_large' {
+    const { library, descriptor } = this;
+    for (;;) {
+      if (Number(library.send(descriptor, bytes, bytes.length, MSG_DONTWAIT + MSG_NOSIGNAL)) >= 0)
+        return 'sent';
+      const code = library.errno();
+      if (code === EAGAIN) return 'full';
+      if (code === EMSGSIZE) return 'too_large';
+      if (code !== EINTR) throw systemError('sending', code);
+    }
+  }
+
+  close(): void {
+    if (this.descriptor !== -1) this.library.close(this.descriptor);
+    this.descriptor = -1;
   }
 }
 

@@ -1,8 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import syslog from '../../../plugins/outputs/syslog.ts';
+import { loadUnixDatagrams } from '../../../plugins/shared/unix-datagrams/native.ts';
+import type { UnixDatagramSocket } from '../../../plugins/shared/unix-datagrams/native.ts';
 import type { Output } from '../../../src/plugin.ts';
 import { RetryableError } from '../../../src/plugin.ts';
 import { describeOutput } from '../../contract/output.ts';
@@ -92,6 +95,75 @@ describe('syslog', () => {
     });
   });
 
+  describe('unix_udp', () => {
+    const openUnix = async (): Promise<{ output: Output; bind: () => UnixDatagramSocket }> => {
+      const folder = mkdtempSync(join(tmpdir(), 'syslog-'));
+      cleanUps.push(() => rmSync(folder, { recursive: true }));
+      const path = join(folder, 'log');
+      const datagrams = await loadUnixDatagrams();
+      const bind = (): UnixDatagramSocket => {
+        const socket = datagrams.bind(path);
+        cleanUps.push(() => socket.close());
+        return socket;
+      };
+      return { output: (await open({ mode: 'unix_udp', path })).output, bind };
+    };
+    const textsIn = (socket: UnixDatagramSocket): (string | undefined)[] => {
+      const texts: (string | undefined)[] = [];
+      const buffer = Buffer.alloc(300_000);
+      for (let length = socket.receive(buffer); length >= 0; length = socket.receive(buffer))
+        texts.push(readSyslog5424(buffer.subarray(0, length)).text);
+      return texts;
+    };
+
+    it('sends a datagram each, without a line end', async () => {
+      const { output, bind } = await openUnix();
+      const socket = bind();
+      expect(await output.deliver(two, noAbort())).toEqual({});
+      expect(textsIn(socket)).toEqual(['one', 'two\nlines']);
+    });
+
+    it('waits while the queue is full, and stops waiting when it shall', async () => {
+      const { output, bind } = await openUnix();
+      const socket = bind();
+      const records = Array.from({ length: 2000 }, (_, n) => ({ record: { log: String(n) } }));
+      const delivery = output.deliver([sliceOf('app', records)], noAbort());
+      const texts: (string | undefined)[] = [];
+      while (!(await Promise.race([delivery.then(() => true), turn(false)]))) texts.push(...textsIn(socket));
+      texts.push(...textsIn(socket));
+      expect(await delivery).toEqual({});
+      expect(texts).toEqual(records.map(({ record }) => record.log));
+
+      const stop = new AbortController();
+      const waiting = output.deliver([sliceOf('app', records)], stop.signal);
+      stop.abort(new Error('stop'));
+      await expect(waiting).rejects.toThrow('stop');
+    });
+
+    it('tries again while nobody is there, and with whoever takes the place', async () => {
+      const { output, bind } = await openUnix();
+      await expect(output.deliver(two, noAbort())).rejects.toThrow(/^unix:.*connecting failed: ENOENT/);
+      const first = bind();
+      expect(await output.deliver(two, noAbort())).toEqual({});
+      first.unlink();
+      first.close();
+      const second = bind();
+      await expect(output.deliver(two, noAbort())).rejects.toBeInstanceOf(RetryableError);
+      expect(await output.deliver(two, noAbort())).toEqual({});
+      expect(textsIn(second)).toEqual(['one', 'two\nlines']);
+    });
+
+    it('rejects what no datagram can have', async () => {
+      const { output, bind } = await openUnix();
+      const socket = bind();
+      const records = [{ record: { log: 'x'.repeat(5_000_000) } }, { record: { log: 'a' } }];
+      expect(await output.deliver([sliceOf('app', records)], noAbort())).toEqual({
+        rejected: [{ index: 0, reason: expect.stringContaining('more than a datagram can have') }],
+      });
+      expect(textsIn(socket)).toEqual(['a']);
+    });
+  });
+
   it.each([
     ['mode tls', { mode: 'tls' }],
     ['mode tcp with tls', { mode: 'tcp', tls: 'on' }],
@@ -168,7 +240,12 @@ describe('syslog', () => {
 
   it.each([
     [{}, []],
-    [{ mode: 'unix_udp' }, [expect.stringMatching(/^mode is not there: Node\.js has no datagram sockets/)]],
+    [{ mode: 'unix_udp' }, [expect.stringMatching(/^path is missing: mode unix_udp/)]],
+    [{ mode: 'unix_udp', path: '/x' }, []],
+    [
+      { mode: 'unix_udp', path: '/x', tls: 'on' },
+      [expect.stringMatching(/^tls does not go with mode unix_udp/)],
+    ],
     [{ mode: 'dtls' }, [expect.stringMatching(/^mode is not there: Node\.js has no DTLS/)]],
     [{ mode: 'unix_tcp' }, [expect.stringMatching(/^path is missing/)]],
     [{ mode: 'tcp', path: '/x' }, [expect.stringMatching(/^path has no effect/)]],

@@ -2,6 +2,7 @@ import { encode, Encoder, ExtData } from '@msgpack/msgpack';
 import { describe, expect, it } from 'vitest';
 import { Batch } from '../../../../src/plugin.ts';
 import { RequestBatches } from '../../../../plugins/shared/http-receiver/batches.ts';
+import { mediaTypeOf } from '../../../../plugins/shared/http-receiver/content.ts';
 import { decoderFor } from '../../../../plugins/inputs/http/formats.ts';
 import { Refusal } from '../../../../plugins/shared/http-receiver/refusal.ts';
 
@@ -9,7 +10,7 @@ const NOW = 1_700_000_000_250;
 
 function decode(type: string, body: string | Buffer): Batch {
   const batches = new RequestBatches({ tag: 't', tagKey: undefined, added: [], now: NOW });
-  decoderFor(type)(Buffer.from(body), batches);
+  decoderFor(mediaTypeOf({ headers: { 'content-type': type } }))(Buffer.from(body), batches);
   return batches.byTag.get('t') ?? new Batch();
 }
 

@@ -1,7 +1,16 @@
 import { createSocket } from 'node:dgram';
 import type { Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -18,6 +27,15 @@ async function udpSender(port: number): Promise<Socket> {
   socket.connect(port, '127.0.0.1');
   await once(socket, 'connect');
   return socket;
+}
+
+function isSocket(descriptor: string): boolean {
+  try {
+    return readlinkSync(`/proc/self/fd/${descriptor}`).startsWith('socket:');
+  } catch {
+    // Closed since the directory was read.
+    return false;
+  }
 }
 
 function socketPath(): string {
@@ -54,6 +72,20 @@ describe('UDP', () => {
       { log: '8 <13>four', raw: '8 <13>four', from },
       { ...RECORD, message: '\uFFFD', raw: '<13>\uFFFD', from },
     ]);
+  });
+
+  it('a port that is taken leaves no socket behind', async () => {
+    const taken = createSocket('udp4');
+    onTestFinished(() => void taken.close());
+    taken.bind(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const sockets = (): number => readdirSync('/proc/self/fd').filter(isSocket).length;
+    const before = sockets();
+    for (let n = 0; n < 3; n++) {
+      const opening = open({ mode: 'udp', parser: 'syslog', port: String(taken.address().port) });
+      await expect(opening).rejects.toThrow('port');
+    }
+    expect(sockets()).toBe(before);
   });
 
   it('the largest datagram is whole; one over the limit is cut, flagged and counted', async () => {

@@ -209,7 +209,7 @@ describe('lines', () => {
   it.each<[string, string, string[], unknown[]]>([
     ['are ended by the separator', '\n', ['a\nb b\n\nc\n'], ['a', 'b b', 'c']],
     ['may be cut anywhere', '\n', ['a', 'b\nc', 'd\n'], ['ab', 'cd']],
-    ['keep their carriage return', '\n', ['a\r\n\r\nb\r\n'], ['a\r', 'b\r']],
+    ['keep their carriage return', '\n', ['a\r\n\r\nb\r\n'], ['a\r', '\r', 'b\r']],
     ['end with several bytes', '\r\n', ['a\r\nb\nc\r', '\n\r\nd\r\n'], ['a', 'b\nc', 'd']],
     ['end with several bytes that look alike', 'aab', ['1aaab2a', 'ab3', 'aab'], ['1a', '2', '3']],
   ])('%s', (_name, separator, pieces, texts) => {
