@@ -259,6 +259,35 @@ describe('a record of several lines', () => {
     }
   });
 
+  it('of which the rest came after it went on is not taken for settled after a crash', async () => {
+    const pod = await Pod.open({ 'tailrace.io/multiline_stdout': 'head' });
+    pod.write(out('#1 a') + err('x') + out(' b'));
+    const first = await pod.start({ multiline_flush: '0.1' }, { keepBack: true });
+    await first.reached(2);
+    pod.write(out(' c', '#2 d'));
+    await first.reached(3);
+    expect(first.lines).toEqual(['x', '#1 a\n b', ' c']);
+    // Out of order: the rest is acknowledged, what it belongs to is not.
+    first.sink.settleSome((index) => index === 2);
+    first.writeMarks();
+    await first.kill();
+    const again = await pod.start();
+    await again.until(() => again.sink.delivered.length >= 2);
+    expect(texts(again.sink.delivered)).toEqual(['x', '#1 a\n b\n c']);
+  });
+
+  it('is not taken for settled with what is settled between its lines, wherever it ends the next time', async () => {
+    const pod = await Pod.open({ 'tailrace.io/multiline_stdout': 'head' });
+    pod.write(out('#1') + err('x') + out(' a') + err('y') + out(' b') + err('z'));
+    const first = await pod.start();
+    await first.reached(3);
+    first.writeMarks();
+    await first.kill();
+    const again = await pod.start({ multiline_buffer_limit: '340' });
+    await again.reached(4);
+    expect(texts(again.sink.delivered)).toEqual(['#1\n a']);
+  });
+
   it('reaches over a rotation, a line in parts within it as well', async () => {
     const pod = await Pod.open(BOTH);
     pod.write(out('#1 a') + cri('stdout', 'P', ' b'));
