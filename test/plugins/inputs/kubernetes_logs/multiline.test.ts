@@ -92,9 +92,13 @@ async function read(
 const texts = (events: readonly TailEvent[]): unknown[] => events.map(({ record }) => record['log']);
 const flags = (run: Tail): unknown[] => run.events.map(({ metadata }) => metadata?.['partial']);
 
-/** Each has bytes of its own: a destination can tell them apart. */
+/** Each has bytes of its own: a destination can tell them apart, and what is settled of one says nothing of another. */
 function expectDistinct({ events }: Tail): void {
-  expect(new Set(events.map(({ start, stop }) => `${start}-${stop}`)).size).toBe(events.length);
+  const places = events.map(({ start, stop }) => [start, stop] as const).toSorted(([x], [y]) => x - y);
+  for (const [index, [start, stop]] of places.entries()) {
+    expect(stop).toBeGreaterThan(start);
+    expect(places[index + 1]?.[0] ?? stop).toBeGreaterThanOrEqual(stop);
+  }
 }
 
 describe('lines from one that the parser takes up to the next', () => {
@@ -305,6 +309,23 @@ describe('a record of several lines', () => {
     run.sink.settle();
     run.writeMarks();
     expect(Math.min(...run.positions)).toBeGreaterThan(0);
+  });
+
+  it('reaches over a rotation, and is whole after a crash before which all behind it was settled', async () => {
+    const pod = await Pod.open(BOTH);
+    pod.write(out('#1 a'));
+    const first = await pod.start({}, { keepBack: true });
+    await first.until(() => first.kept > 0);
+    pod.log.rotate();
+    pod.write(err('#2 x') + out(' b', '#3 c', '#4 d') + err('#5 y'));
+    await first.reached(3);
+    expect(first.lines).toEqual(['#1 a\n b', '#3 c', '#2 x']);
+    first.sink.settleSome((index) => index > 0);
+    first.writeMarks();
+    await first.kill();
+    const again = await pod.start();
+    await again.reached(3);
+    expect(texts(again.sink.delivered)).toEqual(['#1 a\n b']);
   });
 
   it('ends with its container', async () => {
