@@ -19,6 +19,7 @@ import { containerFormat, containerJoinOptions } from '../shared/tail/join-optio
 import { followOptions, followSettings } from '../shared/tail/options.ts';
 import { compileTag } from '../shared/tail/tags.ts';
 import { chooseNamespaces } from './kubernetes_logs/choice.ts';
+import { FirstLineFormats } from './kubernetes_logs/first-lines.ts';
 import { KubernetesLogs } from './kubernetes_logs/input.ts';
 
 /** What a tag can be made of: the name of the file. */
@@ -78,7 +79,7 @@ export default defineInput({
       directory,
       read: readContainerLog,
       namesOnly: false,
-      honoured: ['parser', 'exclude', 'sample', 'rate-limit'],
+      honoured: ['parser', 'exclude', 'multiline', 'sample', 'rate-limit'],
     });
     // What begins with a brace is Docker's, so that a line of it that quotes one of CRI is not taken for that.
     const format = containerFormat(['docker', 'cri'], options.multiline_flush * 1000, context);
@@ -100,6 +101,7 @@ export default defineInput({
       {
         containers,
         directory,
+        firstLines: new FirstLineFormats(format.join),
         merger: openMerger(options, context),
         without: new WithoutMetadata(context),
         limits: rate === 0 ? undefined : { rate, burst: burst === 0 ? rate * 10 : burst },

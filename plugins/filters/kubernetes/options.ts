@@ -62,7 +62,7 @@ export const kubernetesOptions = {
 export type KubernetesOptions = OptionValues<typeof kubernetesOptions>;
 
 export function checkOptions(options: KubernetesOptions): OptionProblem[] {
-  const problems = checkMetadata(options);
+  const problems = checkMetadata(options, ['k8s-logging.parser']);
   if (options.aws_use_pod_association) {
     problems.push({
       key: 'aws_use_pod_association',

@@ -8,6 +8,7 @@ import type { WithoutMetadata } from '../../shared/kubernetes/without-metadata.t
 import type { Attendant } from '../../shared/tail/attendants.ts';
 import { TailInput } from '../../shared/tail/tail.ts';
 import type { TailOptions } from '../../shared/tail/tail.ts';
+import type { FirstLineFormats } from './first-lines.ts';
 import { PodLog } from './pod-log.ts';
 import type { QuotaLimits } from './quota.ts';
 import { PodQuotas } from './quotas.ts';
@@ -15,6 +16,7 @@ import { PodQuotas } from './quotas.ts';
 interface Metadata {
   containers: Containers;
   directory: PodDirectory;
+  firstLines: FirstLineFormats;
   merger: LogMerger | undefined;
   without: WithoutMetadata;
 }

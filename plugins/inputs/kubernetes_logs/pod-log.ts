@@ -9,6 +9,7 @@ import type { Prepared } from '../../shared/kubernetes/containers.ts';
 import { enrich } from '../../shared/kubernetes/enrich.ts';
 import type { ContainerLog } from '../../shared/kubernetes/log-path.ts';
 import type { Attendant } from '../../shared/tail/attendants.ts';
+import type { FileFormat } from '../../shared/tail/line-reader.ts';
 import { LeavingOut } from './leave-out.ts';
 import type { PodLogParts } from './input.ts';
 import type { Suppressed } from './quota.ts';
@@ -45,6 +46,12 @@ export class PodLog implements Attendant {
         this.prepared = prepared;
       });
     } else if (known !== undefined) this.prepared = known;
+  }
+
+  /** Where the pod says how its records begin. */
+  format(): FileFormat | undefined {
+    const { policy } = this.current();
+    return policy && this.parts.firstLines.of(policy);
   }
 
   process(batch: Batch): void {

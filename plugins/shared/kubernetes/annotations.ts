@@ -14,7 +14,7 @@ export interface StreamSettings {
   /** Name of a parser. */
   parser?: string;
   exclude?: boolean;
-  /** Name of a multiline parser. */
+  /** Name of the parser that takes the first line of each record. */
   multiline?: string;
   /** Share of the lines that is kept, above 0 and up to 1. */
   sample?: number;

@@ -32,14 +32,14 @@ export const metadataOptions = {
 type MetadataValues = OptionValues<typeof metadataOptions>;
 type Values = MetadataValues & OptionValues<typeof mergeOptions> & OptionValues<typeof policyOptions>;
 
-/** What has no effect without something else, for `check`. */
-export function checkMetadata(options: Values): OptionProblem[] {
+/** What has no effect without something else, for `check`. `merging`: further options that only say how logs are merged. */
+export function checkMetadata(options: Values, merging: readonly (keyof Values)[] = []): OptionProblem[] {
   const problems: OptionProblem[] = [];
   if (!options.merge_log) {
     const idle = (key: string): void => {
       problems.push({ key, level: 'warning', message: 'has no effect without merge_log: on' });
     };
-    if (options['k8s-logging.parser']) idle('k8s-logging.parser');
+    for (const key of merging) if (options[key] === true) idle(key);
     if (options.merge_parser !== undefined) idle('merge_parser');
     if (options.merge_log_key !== undefined) idle('merge_log_key');
     if (!options.keep_log) idle('keep_log');

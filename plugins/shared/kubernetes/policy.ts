@@ -11,7 +11,9 @@ import type { Pod } from './pods.ts';
 export const policyOptions = {
   'k8s-logging.parser': boolean()
     .default(false)
-    .describe('Pods may choose a parser, by the annotation `fluentbit.io/parser` or `tailrace.io/parser`.'),
+    .describe(
+      'Pods may choose a parser, by the annotation `fluentbit.io/parser` or `tailrace.io/parser`; with the input `kubernetes_logs` also one that takes the first lines of their records, by `tailrace.io/multiline`.',
+    ),
   'k8s-logging.exclude': boolean()
     .default(false)
     .describe(
@@ -32,8 +34,10 @@ export const policyOptions = {
 type PolicyValues = OptionValues<typeof policyOptions>;
 
 /** What holds for a stream of a container. */
-export interface StreamPolicy extends Omit<StreamSettings, 'parser'> {
+export interface StreamPolicy extends Omit<StreamSettings, 'parser' | 'multiline'> {
   parser?: Parser;
+  /** Takes the first line of each record. */
+  multiline?: Parser;
 }
 
 export type ContainerPolicy = Readonly<Record<Stream, StreamPolicy>>;
@@ -93,7 +97,8 @@ export class AnnotationPolicy {
     if (!this.honoured.includes(property)) return 'unsupported';
     if (!this.options[PERMISSION[property]]) return 'forbidden';
     if (this.namespaces?.every((allowed) => !allowed.test(namespace)) === true) return 'namespace';
-    return property === 'parser' && this.parser(value) === undefined ? 'parser' : undefined;
+    const namesParser = property === 'parser' || property === 'multiline';
+    return namesParser && this.parser(value) === undefined ? 'parser' : undefined;
   }
 
   private parser(name: string): Parser | undefined {
@@ -105,9 +110,13 @@ export class AnnotationPolicy {
     return parser;
   }
 
-  private resolve({ parser: name, ...rest }: StreamSettings): StreamPolicy {
-    const parser = name === undefined ? undefined : this.parser(name);
-    return parser === undefined ? rest : { ...rest, parser };
+  private resolve({ parser, multiline, ...rest }: StreamSettings): StreamPolicy {
+    const policy: StreamPolicy = rest;
+    for (const [key, name] of Object.entries({ parser, multiline })) {
+      const found = name === undefined ? undefined : this.parser(name);
+      if (found !== undefined) policy[key as 'parser' | 'multiline'] = found;
+    }
+    return policy;
   }
 
   private tell(pod: Pod, { annotation, value, refusal }: RefusedAnnotation): void {

@@ -1,10 +1,13 @@
 /** What another input adds to the files that it follows: each path has somebody who attends to it, for as long as any generation is followed. */
 import type { Batch } from '../../../src/plugin.ts';
+import type { FileFormat } from './line-reader.ts';
 import type { TailFile } from './tail-file.ts';
 
 export interface Attendant {
   /** Until it resolves the files are held open, but not read: something has to be known first. It must resolve within seconds. */
   readonly ready?: Promise<void> | undefined;
+  /** What becomes of the lines, asked at every turn of a file; undefined: what the options of the input say. */
+  format?(): FileFormat | undefined;
   /** Works on a batch before it is handed over, as a filter does: changes, drops. Synchronous; must not throw. */
   process(batch: Batch): void;
   /** Hands over what it has to say beside what was read; asked about once a second. Resolves when there is room for more. */

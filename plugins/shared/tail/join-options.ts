@@ -111,7 +111,7 @@ export function containerFormat(
   formats: readonly ContainerFormat[],
   waitMs: number,
   context: Pick<InputContext, 'metrics' | 'name' | 'log'>,
-): FileFormat {
+): FileFormat & { join: ContainerPlan } {
   const { metrics, name, log } = context;
   const unmatched = metrics
     .counter(

@@ -204,8 +204,15 @@ export class LineReader {
         this.joiners.set(join, this.joiner);
       }
       if (file.join === undefined) this.adoptJoin(file);
+      if (file.join?.busy === true) await this.part(file, join);
     }
     this.block.shape = this.joiner?.shape;
+  }
+
+  /** Lets go what the plan of another time, or before a reload, left and this one does not go on with. */
+  private async part(file: TailFile, plan: JoinPlan): Promise<void> {
+    await this.release(file, 'interrupted', ({ key }) => !plan.takes(key));
+    file.join?.forget((key) => plan.takes(key));
   }
 
   /** Begins to join, or goes on with what an earlier input left with the source. */

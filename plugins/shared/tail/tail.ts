@@ -55,7 +55,10 @@ export class TailInput implements Input {
 
   constructor(options: TailOptions, context: InputContext) {
     const { metrics, name, log, store } = context;
-    this.options = options;
+    this.options = {
+      ...options,
+      formatOf: (file) => this.attendants?.of(file)?.format?.() ?? options.formatOf(file),
+    };
     this.context = context;
     this.finite = options.exitOnEof;
     const counter = (term: string, help: string) => metrics.counter(`tailrace_input_${term}_total`, help);
@@ -330,15 +333,14 @@ export class TailInput implements Input {
     // Of a file that was just rotated, the rest may come in the next one.
     const wait =
       file.rotatedAt === undefined ? join.waitMs : Math.max(join.waitMs, this.options.rotateWaitMs);
-    await reader.release(file, join.endsByWaiting ? 'none' : 'timeout', ({ at }) => now - at >= wait);
+    await reader.release(file, 'timeout', ({ at }) => now - at >= wait);
   }
 
   /** Takes what there is of a file that gets no more: a line without its end, records without their rest. */
   private async finish(file: TailFile, reader: LineReader): Promise<void> {
     if (file.offset < file.size) await this.finishLine(file, reader);
     if (!file.isHolding) return;
-    const endsByWaiting = this.options.formatOf(file).join?.endsByWaiting === true;
-    await reader.release(file, endsByWaiting ? 'none' : file.rotatedAt === undefined ? 'end' : 'file_gone');
+    await reader.release(file, file.rotatedAt === undefined ? 'end' : 'file_gone');
   }
 
   private async finishLine(file: TailFile, reader: LineReader): Promise<void> {

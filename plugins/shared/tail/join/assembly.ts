@@ -11,6 +11,9 @@ import { Batch, setKey } from '../../../../src/plugin.ts';
 import type { CriText, LogRecord, Source } from '../../../../src/plugin.ts';
 import type { HeldRecord, FileJoin, ReleaseReason } from './held.ts';
 
+/** With these, what ends by waiting is whole. */
+const ENDS: ReadonlySet<ReleaseReason> = new Set(['timeout', 'file_gone', 'end']);
+
 export interface AssemblyOptions {
   pathKey: string | undefined;
   offsetKey: string | undefined;
@@ -113,8 +116,30 @@ export class Assembly {
     const isNew = this.join.find(held.key) !== held;
     if (isNew) this.join.add(held);
     const kept = this.events.keep(isNew ? held.bytes : bytes);
-    if (held.bytes > this.options.maxRecord) this.release(held, 'size');
-    else if (!kept) this.release(held, 'memory');
+    const reason = held.bytes > this.options.maxRecord ? 'size' : 'memory';
+    if (reason === 'memory' && kept) return;
+    const { behind } = held;
+    if (behind !== undefined && this.join.held.includes(behind)) this.release(behind, reason);
+    this.release(held, reason);
+  }
+
+  /** Whether a record may grow by so much. */
+  fits(held: HeldRecord, bytes: number): boolean {
+    return held.bytes + bytes <= this.options.maxRecord;
+  }
+
+  /** What is held becomes a part of another record, which is then to be held with its bytes. */
+  absorb(held: HeldRecord, into: HeldRecord): void {
+    this.join.drop(held);
+    this.events.keep(-held.bytes);
+    into.absorb(held);
+  }
+
+  /** The line at hand is a further one of a record that is held. */
+  extend(held: HeldRecord, start: number, next: number): void {
+    held.extend(this.source, this.base + start, this.base + next);
+    // Its origin will be its last line, and nobody knows yet which that is.
+    if (!held.isContiguous) this.cuts.push(start);
   }
 
   /** The line at hand completes a record. */
@@ -167,7 +192,8 @@ export class Assembly {
     const { batch, base } = this;
     const last = batch.length === 0 ? Number.NEGATIVE_INFINITY : (batch.stops[batch.length - 1] as number);
     const [first] = held.spans;
-    if (held.spans.length > 1 || first?.source !== this.source || first.from - base < last) {
+    const isInPlace = first?.source === this.source && first.from - base >= last;
+    if (held.spans.length > 1 || !held.isContiguous || !isInPlace) {
       this.release(held, 'none');
       return;
     }
@@ -179,15 +205,16 @@ export class Assembly {
   /** A record goes on without its rest, behind what was read meanwhile: in a batch of its own. */
   release(held: HeldRecord, reason: ReleaseReason): void {
     this.letGo(held);
-    if (reason !== 'none') {
-      if (!held.isContiguous) this.join.breakOff(held.key);
-      this.events.onReleased(reason);
-    }
+    const isPartial = !(held.content.endsByWaiting && ENDS.has(reason)) && reason !== 'none';
+    if (reason !== 'none' && held.isBreakable) this.join.breakOff(held.key);
+    if (isPartial) this.events.onReleased(reason);
     const { source } = held;
     const from = held.from(source);
     const batch = new Batch();
     batch.source = source;
-    const start = held.isContiguous ? from : held.lastStart + (held.isRest ? 1 : 0);
+    const { inheritedAt } = this.join;
+    let start = held.isContiguous ? from : held.lastStart + (held.isRest ? 1 : 0);
+    if (source === this.source && start === inheritedAt) start++;
     batch.base = start;
     const { record, text, seconds, nanos } = held.content.finish();
     const timed = seconds === seconds;
@@ -200,9 +227,11 @@ export class Assembly {
       held.lastStop - start,
     );
     this.decorate(batch, held.lastStart);
-    if (reason !== 'none') flag(batch, { ...held.metadata, partial: true });
+    if (isPartial) flag(batch, { ...held.metadata, partial: true });
     else if (held.metadata !== undefined) flag(batch, held.metadata);
-    source.keepWhole(from, held.lastStop);
+    // As in `complete`: the generation that took it over is read from where it did so.
+    const inherited = held.spans.length > 1 && source === this.source ? (inheritedAt ?? from) : from;
+    source.keepWhole(Math.min(from, inherited), held.lastStop);
     if (held.isRest) source.keepWhole(held.lastStart, held.lastStop);
     this.settleLoans(held, held.lastStop);
     this.cutAround(held);

@@ -6,11 +6,13 @@
  * what is held of the file goes before it.
  */
 import { compileTimeFormat, CriText, isRecord, isTooDeep, parseExact } from '../../../../src/plugin.ts';
-import type { LineShape, LogRecord, TimeFormat } from '../../../../src/plugin.ts';
+import type { LineShape, LogRecord, Parser, TimeFormat } from '../../../../src/plugin.ts';
 import type { Assembly } from './assembly.ts';
 import { HeldRecord } from './held.ts';
 import type { Content } from './held.ts';
 import type { BlockLines, Joiner, JoinPlan } from './joiner.ts';
+import { isLinesKey, keepLines, LineJoiner } from './container-lines.ts';
+import type { FirstLines } from './container-lines.ts';
 
 export type ContainerFormat = 'cri' | 'docker';
 
@@ -22,24 +24,46 @@ const LINE_FEED = 10;
 
 export class ContainerPlan implements JoinPlan {
   readonly waitMs: number;
-  readonly endsByWaiting = false;
   private readonly formats: readonly ContainerFormat[];
   private readonly onUnmatched: () => void;
+  private readonly firstLines: FirstLines | undefined;
 
   /** `onUnmatched` is called for each line that is of no format. */
-  constructor(formats: readonly ContainerFormat[], waitMs: number, onUnmatched: () => void) {
+  constructor(
+    formats: readonly ContainerFormat[],
+    waitMs: number,
+    onUnmatched: () => void,
+    firstLines?: FirstLines,
+  ) {
     this.formats = formats;
     this.waitMs = waitMs;
     this.onUnmatched = onUnmatched;
+    this.firstLines = firstLines;
+  }
+
+  /** The same, which also joins the lines of a stream to records, each from a line on that the parser of the stream takes. */
+  withFirstLines(firstLines: FirstLines): ContainerPlan {
+    return new ContainerPlan(this.formats, this.waitMs, this.onUnmatched, firstLines);
   }
 
   joiner(lines: BlockLines): Joiner {
-    return new ContainerJoiner(lines, this.formats, this.onUnmatched);
+    return new ContainerJoiner(lines, this.formats, this.onUnmatched, this.firstLines);
+  }
+
+  takes(key: string): boolean {
+    return isPartsKey(key) || isLinesKey(key, this.firstLines);
   }
 }
 
+const DOCKER = 'docker ';
+
+function isPartsKey(key: string): boolean {
+  return key === 'stdout' || key === 'stderr' || key.startsWith(DOCKER);
+}
+
 /** The record of the first part, under whose `log` the texts of all stand. */
-class Parts implements Content {
+export class Parts implements Content {
+  readonly endsByWaiting = false;
   readonly texts: string[];
   private readonly record: LogRecord;
   private readonly seconds: number;
@@ -59,6 +83,23 @@ class Parts implements Content {
   }
 }
 
+/** A line that a runtime wrote: all of one that the container wrote, or a part of it. */
+export interface Part {
+  /** Format and stream. */
+  key: string;
+  /** Takes the first lines of records, where the lines of the stream are joined. */
+  first: Parser | undefined;
+  partial: boolean;
+  text: string;
+  record: () => LogRecord;
+  seconds: number;
+  nanos: number;
+  start: number;
+  stop: number;
+  next: number;
+  metadata: LogRecord | undefined;
+}
+
 class ContainerJoiner implements Joiner {
   readonly shape: LineShape | undefined;
   private readonly lines: BlockLines;
@@ -69,9 +110,17 @@ class ContainerJoiner implements Joiner {
   private readonly dockerTime = compileTimeFormat('%Y-%m-%dT%H:%M:%S.%L');
   private readonly looseDockerTime = compileTimeFormat('%Y-%m-%dT%H:%M:%S.%L', { strict: false });
   private readonly onUnmatched: () => void;
+  /** Where lines are joined, beyond parts of lines. */
+  private readonly whole: LineJoiner | undefined;
 
-  constructor(lines: BlockLines, formats: readonly ContainerFormat[], onUnmatched: () => void) {
+  constructor(
+    lines: BlockLines,
+    formats: readonly ContainerFormat[],
+    onUnmatched: () => void,
+    firstLines: FirstLines | undefined,
+  ) {
     this.lines = lines;
+    this.whole = firstLines && new LineJoiner(firstLines);
     this.formats = formats;
     this.onUnmatched = onUnmatched;
     this.cri = new CriText(lines);
@@ -103,16 +152,30 @@ class ContainerJoiner implements Joiner {
     const { cri, lines } = this;
     if (lines.head === undefined || !cri.read(start, stop))
       return this.takeLooseCri(out, start, stop, next, metadata);
-    if (!cri.partial && !out.join.busy && metadata === undefined) {
+    const first = this.whole?.firstLineOf(cri.stream);
+    if (!cri.partial && !out.join.busy && metadata === undefined && first === undefined) {
       out.line(cri, start, stop, next);
       return true;
     }
     const { stream, partial, textAt, seconds, nanos } = cri;
     // Of its own: a slice would keep the block.
-    const text = partial ? lines.copy(textAt, stop) : lines.slice(textAt, stop);
-    const time = partial ? lines.copy(start, cri.timeEnd) : lines.slice(start, cri.timeEnd);
+    const own = partial || first !== undefined;
+    const text = own ? lines.copy(textAt, stop) : lines.slice(textAt, stop);
+    const time = own ? lines.copy(start, cri.timeEnd) : lines.slice(start, cri.timeEnd);
     const record = (): LogRecord => ({ time, stream, _p: partial ? 'P' : 'F', log: text });
-    this.join(out, { key: stream, partial, text, record, seconds, nanos, start, stop, next, metadata });
+    this.join(out, {
+      key: stream,
+      first,
+      partial,
+      text,
+      record,
+      seconds,
+      nanos,
+      start,
+      stop,
+      next,
+      metadata,
+    });
     return true;
   }
 
@@ -129,7 +192,20 @@ class ContainerJoiner implements Joiner {
     const { seconds, nanos } = readTime(this.looseTime, time);
     const record = (): LogRecord => ({ time, stream, _p: flag, log: text });
     const partial = flag === 'P';
-    this.join(out, { key: stream, partial, text, record, seconds, nanos, start, stop, next, metadata });
+    const first = this.whole?.firstLineOf(stream);
+    this.join(out, {
+      key: stream,
+      first,
+      partial,
+      text,
+      record,
+      seconds,
+      nanos,
+      start,
+      stop,
+      next,
+      metadata,
+    });
     return true;
   }
 
@@ -151,13 +227,14 @@ class ContainerJoiner implements Joiner {
     const { seconds, nanos } =
       typeof time === 'string' ? this.readDockerTime(time) : { seconds: Number.NaN, nanos: 0 };
     const partial = text.charCodeAt(text.length - 1) !== LINE_FEED;
-    if (!partial && !out.join.busy) {
+    const first = this.whole?.firstLineOf(stream);
+    if (!partial && !out.join.busy && first === undefined) {
       out.record(value, isPlain(line) ? line : undefined, seconds, nanos, start, next, metadata);
       return true;
     }
-    const key = `docker ${typeof stream === 'string' ? stream : ''}`;
+    const key = `${DOCKER}${typeof stream === 'string' ? stream : ''}`;
     const record = (): LogRecord => parseExact(line) as LogRecord;
-    this.join(out, { key, partial, text, record, seconds, nanos, start, stop, next, metadata });
+    this.join(out, { key, first, partial, text, record, seconds, nanos, start, stop, next, metadata });
     return true;
   }
 
@@ -166,24 +243,11 @@ class ContainerJoiner implements Joiner {
     return dockerTime.parse(time) ? dockerTime : readTime(looseDockerTime, time);
   }
 
-  private join(
-    out: Assembly,
-    part: {
-      key: string;
-      partial: boolean;
-      text: string;
-      record: () => LogRecord;
-      seconds: number;
-      nanos: number;
-      start: number;
-      stop: number;
-      next: number;
-      metadata: LogRecord | undefined;
-    },
-  ): void {
+  private join(out: Assembly, part: Part): void {
     const { key, partial, text, seconds, nanos, start, stop, next, metadata } = part;
     const { join, source, base } = out;
     const held = join.find(key) as HeldRecord<Parts> | undefined;
+    if (!partial && this.whole?.take(out, part, held) === true) return;
     if (held !== undefined) {
       held.content.texts.push(text);
       if (metadata !== undefined) held.metadata = { ...held.metadata, ...metadata };
@@ -192,19 +256,21 @@ class ContainerJoiner implements Joiner {
         return;
       }
       held.extend(source, base + start, base + next);
+      keepLines(held, join);
       out.hold(held, stop - start);
       return;
     }
     const isRest = join.isBroken(key);
     if (partial) {
-      const first = new HeldRecord(
+      const parts = new HeldRecord(
         key,
         new Parts(part.record(), seconds, nanos),
         { source, start: base + start, stop: base + next },
         { isRest, isContiguous: false },
       );
-      first.metadata = metadata;
-      out.hold(first, stop - start);
+      parts.metadata = metadata;
+      keepLines(parts, join);
+      out.hold(parts, stop - start);
     } else if (isRest) {
       out.restOf(key, part.record(), undefined, seconds, nanos, start, next, metadata);
     } else out.record(part.record(), undefined, seconds, nanos, start, next, metadata);

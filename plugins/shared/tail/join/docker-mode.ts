@@ -24,7 +24,6 @@ export interface DockerModeOptions {
 }
 
 export class DockerModePlan implements JoinPlan {
-  readonly endsByWaiting: boolean;
   readonly waitMs: number;
   private readonly options: DockerModeOptions;
   /** Files of which a first line was seen: from then on, whole lines wait for the next. */
@@ -33,7 +32,10 @@ export class DockerModePlan implements JoinPlan {
   constructor(options: DockerModeOptions) {
     this.options = options;
     this.waitMs = options.waitMs;
-    this.endsByWaiting = true;
+  }
+
+  takes(key: string): boolean {
+    return key === KEY;
   }
 
   joiner(lines: BlockLines): Joiner {
@@ -42,6 +44,7 @@ export class DockerModePlan implements JoinPlan {
 }
 
 class DockerLines implements Content {
+  readonly endsByWaiting = true;
   text = '';
   lastLine = '';
   isComplete = false;

@@ -26,7 +26,6 @@ export interface FirstLineOptions {
 
 export class FirstLinePlan implements JoinPlan {
   readonly waitMs: number;
-  readonly endsByWaiting = true;
   private readonly options: FirstLineOptions;
   /** Files in which a record is being left out. */
   private readonly skipping = new WeakSet();
@@ -34,6 +33,10 @@ export class FirstLinePlan implements JoinPlan {
   constructor(options: FirstLineOptions) {
     this.options = options;
     this.waitMs = options.waitMs;
+  }
+
+  takes(key: string): boolean {
+    return key === KEY;
   }
 
   joiner(lines: BlockLines): Joiner {
@@ -45,6 +48,7 @@ const KEY = 'multiline';
 
 /** The fields of a record, and the lines that follow the last of them. */
 class Fields implements Content {
+  readonly endsByWaiting = true;
   private readonly record: LogRecord;
   private readonly seconds: number;
   private readonly nanos: number;

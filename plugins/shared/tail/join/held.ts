@@ -3,6 +3,8 @@ import type { LogRecord, Source, Unfinished } from '../../../../src/plugin.ts';
 
 /** What has been gathered of a record. */
 export interface Content {
+  /** Waiting is how it ends; else something is known to be missing, and it is flagged when it goes on without that. */
+  readonly endsByWaiting: boolean;
   /** The record as it is now; its time NaN for that of reading. */
   finish(): { record: LogRecord; text?: string | undefined; seconds: number; nanos: number };
 }
@@ -29,14 +31,17 @@ export class HeldRecord<C extends Content = Content> {
   metadata: LogRecord | undefined;
   /** What was before it went on without it. */
   readonly isRest: boolean;
-  /** No line of another record can lie between its own. */
-  readonly isContiguous: boolean;
+  /** Of the same stream, and to go on before it. */
+  behind: HeldRecord | undefined;
+  private readonly contiguity: boolean | undefined;
+  private isAdjacent = true;
 
+  /** `isContiguous`: no line of another record can lie between its own, or some always may; undefined: it is as its lines lie. */
   constructor(
     key: string,
     content: C,
     place: { source: Source; start: number; stop: number },
-    kind: { isRest: boolean; isContiguous: boolean },
+    kind: { isRest: boolean; isContiguous: boolean | undefined },
   ) {
     this.key = key;
     this.content = content;
@@ -44,7 +49,17 @@ export class HeldRecord<C extends Content = Content> {
     this.lastStart = place.start;
     this.lastStop = place.stop;
     this.isRest = kind.isRest;
-    this.isContiguous = kind.isContiguous;
+    this.contiguity = kind.isContiguous;
+  }
+
+  /** No line of another record lies between its own. */
+  get isContiguous(): boolean {
+    return this.contiguity ?? this.isAdjacent;
+  }
+
+  /** Its rest has to be told from other records when it comes too late. */
+  get isBreakable(): boolean {
+    return this.contiguity !== true;
   }
 
   /** The source that its last part is of. */
@@ -54,10 +69,20 @@ export class HeldRecord<C extends Content = Content> {
 
   /** Takes in where another part lies. */
   extend(source: Source, start: number, stop: number): void {
+    if (source !== this.source || start !== this.lastStop) this.isAdjacent = false;
     if (source !== this.source) this.spans.push({ source, from: start });
     this.lastStart = start;
     this.lastStop = stop;
     this.at = performance.now();
+  }
+
+  /** Takes in the places of what becomes a part of it. */
+  absorb({ spans, isAdjacent, lastStart, lastStop }: HeldRecord): void {
+    const [first] = spans;
+    this.isAdjacent &&= isAdjacent && first?.source === this.source && first.from === this.lastStop;
+    for (const span of spans) if (this.from(span.source) === Number.POSITIVE_INFINITY) this.spans.push(span);
+    this.lastStart = lastStart;
+    this.lastStop = lastStop;
   }
 
   /** Where it begins in a source; infinite where it has no part of it. */
@@ -108,7 +133,18 @@ export class FileJoin implements Unfinished {
   /** The record goes to the pipeline; until it is there ({@link handedOver}) its bytes are needed. */
   remove(held: HeldRecord): void {
     for (const { source } of held.spans) joinOf(source)?.leaving.add(held);
+    this.drop(held);
+  }
+
+  /** What is held becomes a part of another record. */
+  drop(held: HeldRecord): void {
     this.held = this.held.filter((other) => other !== held);
+    this.busy = this.held.length > 0 || this.broken.length > 0;
+  }
+
+  /** Forgets what was broken off and is nobody's any more. */
+  forget(isKept: (key: string) => boolean): void {
+    this.broken = this.broken.filter(isKept);
     this.busy = this.held.length > 0 || this.broken.length > 0;
   }
 
@@ -126,8 +162,7 @@ export class FileJoin implements Unfinished {
 
   /** The rest of what was broken off has come to its end. */
   mend(key: string): void {
-    this.broken = this.broken.filter((other) => other !== key);
-    this.busy = this.held.length > 0 || this.broken.length > 0;
+    this.forget((other) => other !== key);
   }
 
   /** Takes over what the generation before this one left; reading is at `offset`. */

@@ -28,6 +28,6 @@ export interface JoinPlan {
   joiner(lines: BlockLines): Joiner;
   /** After so long without another part, a record goes on as it is. Milliseconds. */
   waitMs: number;
-  /** That is how its records end; else it is counted, and flagged in the metadata. */
-  endsByWaiting: boolean;
+  /** Whether it goes on with what is held, or was broken off, under a key; it may have been begun by another plan. */
+  takes(key: string): boolean;
 }

@@ -4,8 +4,16 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import definition from '../../../../plugins/inputs/tail.ts';
-import type { Batch, Emit, Input, LogRecord, Parser, Source } from '../../../../src/plugin.ts';
+import tailInput from '../../../../plugins/inputs/tail.ts';
+import type {
+  Batch,
+  Emit,
+  Input,
+  InputDefinition,
+  LogRecord,
+  Parser,
+  Source,
+} from '../../../../src/plugin.ts';
 import type { Range } from '../../../../src/event/ranges.ts';
 import { openState } from '../../../../src/state/store.ts';
 import type { StateStore } from '../../../../src/state/store.ts';
@@ -99,6 +107,8 @@ export interface Surroundings {
   disk?: () => boolean;
   /** File of its own (`db`). */
   db?: string;
+  /** Another input that follows files. */
+  definition?: InputDefinition;
 }
 
 export class Tail {
@@ -138,7 +148,7 @@ export class Tail {
 
   async start(
     options: TailOptions,
-    { tag = 'test', parser, parsers, db, disk = () => false }: Surroundings,
+    { tag = 'test', parser, parsers, db, definition = tailInput, disk = () => false }: Surroundings,
   ): Promise<void> {
     const values = optionsOf(definition.options, options as Record<string, string>);
     this.input = await definition.create(values, {
@@ -308,6 +318,6 @@ export function expected(word: string, count: number, from = 0): string[] {
 
 /** What the check of the definition finds. */
 export function problems(options: Record<string, string>): string[] {
-  const found = definition.check?.(optionsOf(definition.options, options), []) ?? [];
+  const found = tailInput.check?.(optionsOf(tailInput.options, options), []) ?? [];
   return found.map(({ key, message }) => `${key} ${message}`);
 }
