@@ -441,6 +441,7 @@ describe('lines of two streams, whole or in parts, cut anywhere, read by an agen
           const delivered: TailEvent[] = [];
           const seen = new Set<unknown>();
           let written = 0;
+          let rotations = 0;
           let run = await log.start({}, { keepBack: true });
           const reads = async (): Promise<void> => {
             const wanted = reference(content.slice(0, written));
@@ -464,7 +465,7 @@ describe('lines of two streams, whole or in parts, cut anywhere, read by an agen
             if (end === 'stop' || end === 'kill') await restart(end);
             // Only between lines: a file is never rotated within one.
             else if (end === 'rotate' && (written === 0 || content[written - 1] === '\n'))
-              renameSync(log.path, `${log.path}.${String(Date.now())}`);
+              renameSync(log.path, `${log.path}.${rotations++}`);
           }
           log.append(content.slice(written));
           written = content.length;
