@@ -1,6 +1,7 @@
 /** The input against a stand-in for the API server; `test/services/kubernetes-logs.test.ts` is the same with the real one. */
 import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import definition from '../../../../plugins/inputs/kubernetes_logs.ts';
 import type { Parser } from '../../../../src/plugin.ts';
@@ -127,6 +128,28 @@ describe('kubernetes_logs', () => {
     expect(node.logs.slice(1)).toEqual(lines(10));
     for (const { kubernetes } of node.records.slice(1))
       expect(kubernetes).toMatchObject({ labels: { lived: 'a second' } });
+  });
+
+  it('a deleted file whose pod is not known keeps no other waiting, and is read at a stop', async () => {
+    const node = await Node.open();
+    node.api.refuse.set('get', 403);
+    const steady = node.run({ namespace: 'shop', pod: 'steady' });
+    steady.write(['steady']);
+    const stop = await node.start({ kube_meta_wait: '1h', rotate_wait: '0' });
+    await node.collector.reached(1);
+    const short = node.kubelet.start({ namespace: 'shop', pod: 'short' });
+    short.write(lines(10));
+    await node.until(() => node.metric('tailrace_input_open_files') === 2);
+    short.remove();
+    // Longer than a deleted file has before it is seen to.
+    for (let n = 0; n < 4; n++) {
+      await pause(1000);
+      steady.write([`later ${n}`]);
+      await node.collector.reached(2 + n);
+    }
+    await stop();
+    expect(node.logs.slice(5)).toEqual(lines(10));
+    expect(node.collector.events.at(-1)?.metadata).toEqual({ kubernetes_metadata: 'unknown' });
   });
 
   it('goes on without metadata after a while, flags the records beside themselves, and counts them', async () => {
