@@ -11,6 +11,9 @@ import { Batch, setKey } from '../../../../src/plugin.ts';
 import type { CriText, LogRecord, Source } from '../../../../src/plugin.ts';
 import type { HeldRecord, FileJoin, ReleaseReason } from './held.ts';
 
+/** Records that are held of one file: its lines say which streams it has, and there are two in truth. */
+const MAX_HELD = 64;
+
 export interface AssemblyOptions {
   pathKey: string | undefined;
   offsetKey: string | undefined;
@@ -107,7 +110,7 @@ export class Assembly {
     if (offsetKey !== undefined) batch.set(last, offsetKey, offset, `${JSON.stringify(offsetKey)}:${offset}`);
   }
 
-  /** Keeps another part of a record, or its first one. Beyond the limit the record goes on as it is. */
+  /** Keeps another part of a record, or its first one. Beyond the limit the record goes on as it is, and so does the oldest of too many. */
   hold(held: HeldRecord, bytes: number): void {
     held.bytes += bytes;
     const isNew = this.join.find(held.key) !== held;
@@ -115,6 +118,8 @@ export class Assembly {
     const kept = this.events.keep(isNew ? held.bytes : bytes);
     if (held.bytes > this.options.maxRecord) this.release(held, 'size');
     else if (!kept) this.release(held, 'memory');
+    const [oldest] = this.join.held;
+    if (oldest !== undefined && this.join.held.length > MAX_HELD) this.release(oldest, 'memory');
   }
 
   /** The line at hand completes a record. */
