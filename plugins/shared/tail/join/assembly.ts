@@ -224,6 +224,7 @@ export class Assembly {
   finish(): readonly Batch[] {
     for (const held of this.join.held) this.cutAround(held);
     if (this.done.length === 0 && this.cuts.length === 0) return [this.batch];
+    this.cuts.sort((a, b) => a - b);
     const batches: Batch[] = [];
     for (const batch of [...this.done, this.batch]) {
       for (const piece of this.pieces(batch)) if (piece.length > 0) batches.push(piece);
@@ -232,17 +233,33 @@ export class Assembly {
   }
 
   private pieces(batch: Batch): Batch[] {
-    if (batch.base !== this.base || batch.source !== this.source) return [batch];
+    if (batch.base !== this.base || batch.source !== this.source || batch.length === 0) return [batch];
+    const { cuts } = this;
+    const first = batch.starts[0] as number;
     const pieces: Batch[] = [];
     // From the end, so that each cut takes off what is behind it.
-    for (const cut of this.cuts.toSorted((a, b) => b - a)) {
+    for (let index = countBelow(cuts, batch.starts[batch.length - 1] as number) - 1; index >= 0; index--) {
+      const cut = cuts[index] as number;
+      if (cut < first) break;
       const { starts, length } = batch;
       let at = length;
       while (at > 0 && (starts[at - 1] as number) > cut) at--;
-      if (at > 0 && at < length) pieces.unshift(batch.split(at));
+      if (at > 0 && at < length) pieces.push(batch.split(at));
     }
-    return [batch, ...pieces];
+    return [batch, ...pieces.reverse()];
   }
+}
+
+/** How many numbers of a sorted list are lower. */
+function countBelow(sorted: readonly number[], limit: number): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((sorted[middle] as number) < limit) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function flag(batch: Batch, metadata: LogRecord): void {

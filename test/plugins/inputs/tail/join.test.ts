@@ -179,12 +179,12 @@ describe('lines of Docker', () => {
   it('of more streams than a container can have are let go, the oldest first', async () => {
     const log = new Log();
     const run = await log.start({ 'multiline.parser': 'docker' });
-    const streams = Array.from({ length: 1000 }, (_, n) => docker(`stream ${n}`, `part ${n}`));
+    const streams = Array.from({ length: 9000 }, (_, n) => docker(`stream ${n}`, `part ${n}`));
     log.append(streams.join('') + docker('stdout', 'whole\n'));
     await run.until(() => texts(run.events).includes('whole\n'));
     expect(texts(run.events).slice(0, 3)).toEqual(['part 0', 'part 1', 'part 2']);
-    expect(run.events).toHaveLength(1000 - 64 + 1);
-    expect(run.metric('partial_records_total', { reason: 'memory' })).toBe(1000 - 64);
+    expect(run.events).toHaveLength(9000 - 64 + 1);
+    expect(run.metric('partial_records_total', { reason: 'memory' })).toBe(9000 - 64);
   });
 
   it('stand beside those of CRI, each joined by itself', async () => {
