@@ -15,8 +15,10 @@ test('reloads keep the pods that are known, and refused ones leave no watch', as
   const containers = { [web.container]: web.id };
   api.putPod({ namespace: 'shop', name: 'web', uid: web.uid, labels: { app: 'web' }, containers });
 
-  const configure = (options: { inputs?: string; node?: string; mergeLog?: string } = {}): void => {
-    const { inputs = '', node = 'node-1', mergeLog = 'off' } = options;
+  const configure = (
+    options: { inputs?: string; node?: string; mergeLog?: string; ttl?: string } = {},
+  ): void => {
+    const { inputs = '', node = 'node-1', mergeLog = 'off', ttl = '15m' } = options;
     rig.configure(`
 service:
   flush: 0.05
@@ -27,6 +29,7 @@ pipeline:
       allowed_roots: ${rig.path('log')}
       kube_url: ${api.url}
       kube_node_name: ${node}
+      kube_meta_namespace_cache_ttl: ${ttl}
       merge_log: ${mergeLog}
 ${inputs}
   filters:
@@ -34,6 +37,7 @@ ${inputs}
       match: none
       kube_url: ${api.url}
       kube_node_name: ${node}
+      kube_meta_namespace_cache_ttl: ${ttl}
   outputs:
     - name: stdout
       match: '*'
@@ -57,15 +61,25 @@ ${inputs}
   }
   expect([api.count('watch'), api.count('list'), api.watching]).toEqual([1, 1, 1]);
 
+  // Another directory takes the place of that one.
+  const steady = kubelet.start({ namespace: 'shop', pod: 'steady' });
+  api.putPod({ namespace: 'shop', name: 'steady', uid: steady.uid, labels: { app: 'web' } });
+  configure({ ttl: '10m' });
+  expect(await agent.reload()).toMatchObject({ status: 200 });
+  await api.until(() => api.watching === 1 && api.count('watch') === 2);
+  const scrape = await agent.scrape();
+  expect(scrape.sum('tailrace_kubernetes_connected')).toBe(1);
+  expect(scrape.sum('tailrace_kubernetes_pods', { state: 'live' })).toBe(1);
+
   const bad = `
     - name: kubernetes_events
       kube_url: https://127.0.0.1:1
       kube_ca_file: nowhere.pem`;
   for (let round = 0; round < 3; round++) {
-    configure({ node: `other-${round}`, inputs: bad });
+    configure({ node: `other-${round}`, inputs: bad, ttl: '10m' });
     expect((await agent.reload()).status).not.toBe(200);
   }
-  web.write(['last']);
+  steady.write(['last']);
   await agent.shown(5);
   await api.until(() => api.watching === 1);
 
