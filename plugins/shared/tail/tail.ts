@@ -322,7 +322,10 @@ export class TailInput implements Input {
     }
     await this.rescue.look();
     this.follower.endings.forgetRetired();
-    for (const attendant of this.attendants?.all() ?? []) await attendant.speak?.();
+    for (const attendant of this.attendants?.all() ?? []) {
+      const room = attendant.speak?.();
+      if (room !== undefined) await this.waitFor(room);
+    }
   }
 
   /** Records that waited long enough for their rest go on without it. */

@@ -2,7 +2,7 @@
 import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import definition from '../../../../plugins/inputs/kubernetes_logs.ts';
 import type { Parser } from '../../../../src/plugin.ts';
 import { optionsOf } from '../../../contract/support.ts';
@@ -266,6 +266,31 @@ describe('kubernetes_logs', () => {
         kubernetes: { labels: { app: 'web' } },
       });
       expect(node.metric('tailrace_kubernetes_suppressed_records_total', { namespace: 'shop' })).toBe(99);
+    });
+
+    it('limit a rate, and a summary that waits for room keeps no deleted file waiting', async () => {
+      let skipped = 0;
+      const now = performance.now.bind(performance);
+      const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + skipped);
+      onTestFinished(() => clock.mockRestore());
+      const node = await Node.open();
+      const annotations = { 'tailrace.io/rate-limit': '1/h' };
+      const web = node.run({ namespace: 'shop', pod: 'web' }, { annotations });
+      web.write(lines(100));
+      await node.start({ ...all, rotate_wait: '0' });
+      await node.until(() => node.drops['pod_rate_limit'] === 99);
+      node.collector.fill();
+      // Until the next summary is due.
+      skipped = 20_000;
+      await node.collector.reached(2);
+      expect(node.records[1]).toHaveProperty('suppressed');
+      const short = node.run({ namespace: 'shop', pod: 'short' });
+      short.write(lines(3));
+      await node.until(() => node.metric('tailrace_input_open_files') === 2);
+      short.remove();
+      await node.collector.reached(5);
+      expect(node.logs.slice(2)).toEqual(lines(3));
+      node.collector.drain();
     });
 
     it('have no effect where the administrator does not allow them', async () => {
