@@ -246,7 +246,7 @@ export class Assembly {
       while (at > 0 && (starts[at - 1] as number) > cut) at--;
       if (at > 0 && at < length) pieces.push(batch.split(at));
     }
-    return [batch, ...pieces.reverse()];
+    return [batch, ...pieces.toReversed()];
   }
 }
 

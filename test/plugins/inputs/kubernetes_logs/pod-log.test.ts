@@ -11,8 +11,13 @@ import { inputContext } from '../collecting.ts';
 
 const LOG = { namespace: 'shop', pod: 'web', uid: 'u-1', container: 'main', containerId: 'c-1' };
 const POD: Pod = {
-  ...{ namespace: 'shop', name: 'web', uid: 'u-1', labels: { app: 'web' }, annotations: {} },
-  ...{ ownerReferences: [], containers: [] },
+  namespace: 'shop',
+  name: 'web',
+  uid: 'u-1',
+  labels: { app: 'web' },
+  annotations: {},
+  ownerReferences: [],
+  containers: [],
 };
 
 it('what was known of a pod stays when its log says less, after its link has gone', () => {
@@ -41,7 +46,10 @@ it('what was known of a pod stays when its log says less, after its link has gon
     waitMs: 10,
   });
   const parts: PodLogParts = {
-    ...{ containers, directory, context, merger: undefined },
+    containers,
+    directory,
+    context,
+    merger: undefined,
     without: new WithoutMetadata(context),
     quotas: new PodQuotas(undefined),
     emit: () => undefined,

@@ -7,8 +7,12 @@ it('a connection that is closed says nothing of the one that took its place', ()
   const metrics = new Metrics();
   const open = (): ApiTelemetry =>
     new ApiTelemetry({
-      ...{ metrics, log: recordingLog(), server: 'api:443', name: 'pods' },
-      ...{ main: 'watching pods', sentence: 'It failed' },
+      metrics,
+      log: recordingLog(),
+      server: 'api:443',
+      name: 'pods',
+      main: 'watching pods',
+      sentence: 'It failed',
     });
   const sums = (): number[] =>
     ['tailrace_kubernetes_connected', 'tailrace_kubernetes_pods'].map((name) =>
