@@ -74,6 +74,10 @@ export class PreloadDirectory implements PodDirectory {
     return this.options.behind.retain(query);
   }
 
+  hurry(): void {
+    this.options.behind.hurry?.();
+  }
+
   close(): Promise<void> {
     return this.options.behind.close();
   }
