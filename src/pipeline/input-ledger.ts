@@ -30,7 +30,9 @@ export class InputLedger {
     this.routed = counter('routed_records', 'Records handed to at least one output.');
     this.joined = counter('joined_records', 'Records that became part of another one.');
     this.skipped = counter('skipped_records', 'Records read again that all their outputs had acknowledged.');
-    this.held = metrics.gauge('tailrace_input_held_records', 'Records that filters hold, or are at work on.').labels({ name });
+    this.held = metrics
+      .gauge('tailrace_input_held_records', 'Records that filters hold, or are at work on.')
+      .labels({ name });
     this.bytes = counter('read_bytes', 'Bytes of the source that became records.');
   }
 
