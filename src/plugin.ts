@@ -156,6 +156,8 @@ export interface Filter {
   flush?(reason: FlushReason): Released[] | Promise<Released[]>;
   /** What the filter holds; asked after every `process` and `flush` of a filter that has it. */
   held?(): readonly Held[];
+  /** The agent stops: a batch that waits for something goes on without it, now and from now on. */
+  hurry?(): void;
   close?(): Promise<void> | void;
 }
 

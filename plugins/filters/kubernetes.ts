@@ -73,5 +73,5 @@ async function openDirectory(options: KubernetesOptions, context: FilterContext)
   const files = options.kube_meta_preload_cache_dir;
   return files === undefined
     ? api
-    : new PreloadDirectory({ directory: files, behind: api, log: context.log });
+    : new PreloadDirectory({ directory: files, lists: options.use_kubelet, behind: api, log: context.log });
 }

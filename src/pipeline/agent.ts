@@ -50,6 +50,8 @@ import type { LeftOver, StopSummary } from './summary.ts';
 const SPOOL_MS = 1500;
 /** How often positions are synced and holding filters are asked to let go. Milliseconds. */
 const TICK_MS = 1000;
+/** Of `grace`, after which filters wait for nothing any more. */
+const HURRY_SHARE = 0.15;
 
 export interface AgentOptions {
   definition: PipelineDefinition;
@@ -326,10 +328,13 @@ export class Agent {
       }
     });
     this.memory.releaseAll();
+    // Records that are still in a filter when the outputs have stopped would get nowhere.
+    const hurry = setTimeout(() => this.flow.filters.hurry(), this.graceMs * HURRY_SHARE);
     await deadline.wait(Promise.all(stops), this.graceMs * SAVING_SHARE);
     over.abort();
     await deadline.wait(Promise.all(stops), this.graceMs / 2);
     await deadline.wait(Promise.all(this.inputs.map((runner) => runner.settle())), this.graceMs / 2);
+    clearTimeout(hurry);
     for (const runner of this.inputs) runner.close();
   }
 

@@ -128,6 +128,11 @@ export class FilterChain {
     mainLoop.leave();
   }
 
+  /** See {@link Filter.hurry}. */
+  hurry(): void {
+    for (const { filter } of this.stages) filter.hurry?.();
+  }
+
   async close(): Promise<void> {
     for (const stage of this.stages) {
       try {
@@ -155,6 +160,7 @@ export class FilterChain {
         stage.added.value -= gone;
         if (ledger !== undefined) ledger.created.value -= gone;
       }
+      if (gone !== 0) ledger?.tell();
       return;
     }
     const heldBefore = heldOf(stage.held, batch.input);
@@ -162,6 +168,7 @@ export class FilterChain {
     // What is neither out nor held became part of another record.
     const joined = before - batch.length - (heldOf(stage.held, batch.input) - heldBefore);
     if (ledger === undefined) return;
+    ledger.tell();
     if (joined >= 0) ledger.joined.value += joined;
     else ledger.created.value -= joined;
   }
@@ -177,7 +184,7 @@ export class FilterChain {
     for (const { input, source } of [...before, ...now]) {
       const ledger = this.options.ledgerOf(input);
       if (ledger !== undefined) {
-        ledger.held.value = this.stages.reduce((sum, other) => sum + heldOf(other.held, input), 0);
+        ledger.hold(this.stages.reduce((sum, other) => sum + heldOf(other.held, input), 0));
       }
       if (source !== undefined) sources.add(source);
     }

@@ -13,6 +13,10 @@ export class InputLedger {
   readonly bytes: Series;
   private readonly metrics: Metrics;
   private readonly name: string;
+  /** Records that filters hold. */
+  private inFilters = 0;
+  /** Batches that asynchronous filters are at work on, and those behind them. */
+  private readonly waiting = new Set<{ readonly length: number }>();
   private readonly drops = new Map<string, Series>();
 
   constructor(metrics: Metrics, name: string) {
@@ -26,8 +30,34 @@ export class InputLedger {
     this.routed = counter('routed_records', 'Records handed to at least one output.');
     this.joined = counter('joined_records', 'Records that became part of another one.');
     this.skipped = counter('skipped_records', 'Records read again that all their outputs had acknowledged.');
-    this.held = metrics.gauge('tailrace_input_held_records', 'Records that filters hold.').labels({ name });
+    this.held = metrics
+      .gauge('tailrace_input_held_records', 'Records that filters hold, or are at work on.')
+      .labels({ name });
     this.bytes = counter('read_bytes', 'Bytes of the source that became records.');
+  }
+
+  /** Filters hold so many records. */
+  hold(records: number): void {
+    this.inFilters = records;
+    this.tell();
+  }
+
+  /** A batch is in an asynchronous filter, or waits for one. */
+  wait(batch: { readonly length: number }): void {
+    this.waiting.add(batch);
+    this.tell();
+  }
+
+  /** It is through all filters. */
+  done(batch: { readonly length: number }): void {
+    if (this.waiting.delete(batch)) this.tell();
+  }
+
+  /** Brings {@link held} up to date, after a filter has changed a batch. */
+  tell(): void {
+    let held = this.inFilters;
+    for (const { length } of this.waiting) held += length;
+    this.held.value = held;
   }
 
   /** Counts records that went by a rule. */

@@ -125,12 +125,15 @@ export class InputRunner {
     end?: number,
   ): Promise<void> {
     if (this.pending === undefined) this.pendingSince = performance.now();
+    this.ledger.wait(batch);
     const work = before.then(async () => {
       const stop = end ?? endOf(batch);
       if (end === undefined) await this.flow().filters.process(tag, batch);
+      this.ledger.done(batch);
       this.finish(tag, batch, receipt, stop);
     });
     const pending = work.finally(() => {
+      this.ledger.done(batch);
       const last = this.pending === pending;
       this.pendingSince = last ? undefined : performance.now();
       if (last) this.pending = undefined;

@@ -80,7 +80,7 @@ async function prepare(agent: Agent, definition: PipelineDefinition): Promise<Pl
     goneOutputs: [],
   };
   agent.requireDisk(definition);
-  const made: { close?: () => Promise<void> | void }[] = [];
+  const made: { name: string; close: () => Promise<void> | void | undefined }[] = [];
   try {
     for (const instance of definition.outputs) {
       const fingerprint = fingerprintOf(instance, definition);
@@ -100,14 +100,14 @@ async function prepare(agent: Agent, definition: PipelineDefinition): Promise<Pl
         );
       }
       const options = await buildOutput(instance, definition, surroundings);
-      made.push({ close: () => options.output.close?.() });
+      made.push({ name: instance.name, close: () => options.output.close?.() });
       const next = { instance, fingerprint };
       if (runner === undefined) plan.newOutputs.push({ ...next, queue: openQueue(options) });
       else plan.changedOutputs.push({ runner, options, next });
     }
     for (const instance of definition.filters) {
       const stage = await buildFilter(instance, definition, surroundings);
-      made.push({ close: () => stage.filter.close?.() });
+      made.push({ name: instance.name, close: () => stage.filter.close?.() });
       plan.stages.push(stage);
     }
     for (const instance of definition.inputs) {
@@ -115,11 +115,16 @@ async function prepare(agent: Agent, definition: PipelineDefinition): Promise<Pl
       const runner = agent.inputs.find(
         (input) => input.fingerprint === fingerprint && input.name === instance.name,
       );
-      if (runner === undefined) plan.newInputs.push(await buildInput(instance, definition, surroundings));
-      else plan.keptInputs.push(runner);
+      if (runner !== undefined) {
+        plan.keptInputs.push(runner);
+        continue;
+      }
+      const next = await buildInput(instance, definition, surroundings);
+      made.push({ name: instance.name, close: () => next.input?.close?.() });
+      plan.newInputs.push(next);
     }
   } catch (error) {
-    for (const { close } of made) await close?.();
+    for (const { name, close } of made) await attempt(agent.log, name, close);
     throw error;
   }
   const staying = new Set([...plan.keptOutputs, ...plan.changedOutputs.map(({ runner }) => runner)]);

@@ -102,6 +102,26 @@ test('reads what is there by age of change, then what happens, and goes on after
   ]);
 });
 
+test('a resource version that is no number is not taken for a position', async ({ rig, onTestFinished }) => {
+  const server = await standIn(onTestFinished);
+  putEvent(server, 'before');
+  configure(rig, server);
+  const agent = await rig.start();
+  await agent.until((scrape) => scrape.sum(delivered) === 1);
+  await server.until(() => server.watching === 1);
+  const object = { metadata: { name: 'odd', resourceVersion: 'v1' } };
+  server.sendLine(JSON.stringify({ type: 'MODIFIED', object }));
+  await server.until(() => server.watching === 0);
+  putEvent(server, 'after');
+  await agent.until((scrape) => scrape.sum(delivered) === 2);
+  await agent.stop();
+  putEvent(server, 'later');
+  const again = await rig.start();
+  await again.until((scrape) => scrape.sum(delivered) === 1);
+  await again.stop();
+  expect(namesIn(writtenIn(rig.path('out')))).toEqual(['before', 'after', 'later']);
+});
+
 test('reads from the beginning where the history is another one, and one namespace alone', async ({
   rig,
   onTestFinished,

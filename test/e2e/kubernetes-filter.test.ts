@@ -142,3 +142,18 @@ test('while the API server is down logs flow on without metadata, counted; it is
     await back.close();
   }
 });
+
+test('a stop does not wait for metadata as long as records do, and loses none of them', async ({ rig }) => {
+  const api = await new KubeStandIn().open();
+  api.silent = true;
+  try {
+    configure(rig, api.url, '60s');
+    writeFileSync(logOf(rig, 'web'), line('hello'));
+    const agent = await rig.start();
+    await agent.until((scrape) => scrape.sum('tailrace_input_read_records_total') === 1);
+    expect(await agent.stop()).toMatchObject({ code: 0, summary: { read: 1, delivered: 1 } });
+    expect(shownBy(agent.stdout)).toEqual([expect.objectContaining({ log: 'hello\n' })]);
+  } finally {
+    await api.close();
+  }
+});

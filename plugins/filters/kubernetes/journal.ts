@@ -28,6 +28,10 @@ export class JournalFilter implements Filter {
     return this.apply(batch, known);
   }
 
+  hurry(): void {
+    this.parts.directory.hurry?.();
+  }
+
   async close(): Promise<void> {
     this.parts.containers.close();
     await this.parts.directory.close();

@@ -1,6 +1,6 @@
 /**
  * Metadata from files (`kube_meta_preload_cache_dir`), before anybody is asked: NAMESPACE_POD.meta and NAMESPACE.namespace_meta, JSON as
- * the API gives it, or a list of pods as the kubelet does. For trying out a configuration, and for nodes without the API.
+ * the API gives it, or with use_kubelet a list of pods. For trying out a configuration, and for nodes without the API.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -24,6 +24,8 @@ export const noDirectory: PodDirectory = {
 
 export interface PreloadOptions {
   directory: string;
+  /** Files may hold a list of pods, as a kubelet gives it. */
+  lists: boolean;
   /** Who is asked when there is no file. */
   behind: PodDirectory;
   log: Logger;
@@ -74,12 +76,17 @@ export class PreloadDirectory implements PodDirectory {
     return this.options.behind.retain(query);
   }
 
+  hurry(): void {
+    this.options.behind.hurry?.();
+  }
+
   close(): Promise<void> {
     return this.options.behind.close();
   }
 
   private readPod(object: unknown, { namespace, name }: PodQuery): Pod | undefined {
-    const items = isRecord(object) && Array.isArray(object['items']) ? object['items'] : undefined;
+    const items =
+      this.options.lists && isRecord(object) && Array.isArray(object['items']) ? object['items'] : undefined;
     if (items === undefined) return podOf(withMetadata(object, { namespace, name, uid: '' }), this.pool);
     for (const item of items) {
       const pod = podOf(item, this.pool);

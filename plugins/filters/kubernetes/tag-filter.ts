@@ -30,6 +30,10 @@ export class TagFilter implements Filter {
     return this.apply(batch, tag, prepared);
   }
 
+  hurry(): void {
+    this.parts.directory.hurry?.();
+  }
+
   async close(): Promise<void> {
     this.parts.containers.close();
     await this.parts.directory.close();

@@ -4,7 +4,7 @@ import { Batch } from '../../../src/plugin.ts';
 import type { Emit, Input, InputContext, LogRecord } from '../../../src/plugin.ts';
 import { Backoff } from '../../shared/kubernetes/api/backoff.ts';
 import type { KubeClient } from '../../shared/kubernetes/api/client.ts';
-import { asFailure } from '../../shared/kubernetes/api/failure.ts';
+import { ApiFailure, asFailure } from '../../shared/kubernetes/api/failure.ts';
 import { pagesOf } from '../../shared/kubernetes/api/list.ts';
 import type { ApiTelemetry } from '../../shared/kubernetes/api/telemetry.ts';
 import { watchOf } from '../../shared/kubernetes/api/watch.ts';
@@ -123,6 +123,9 @@ export class EventsInput implements Input {
     for await (const { type, object, resourceVersion } of changes) {
       telemetry.change(type);
       const version = Number(resourceVersion);
+      // Counted on, it would be no position any more.
+      if (!Number.isSafeInteger(version))
+        throw new ApiFailure('bad_answer', `${path}: a resource version of the watch is no number.`);
       if (type === 'ADDED' || type === 'MODIFIED') await this.add(object, version);
       this.seen = Math.max(this.seen, version + 1);
       this.handOverSoon();

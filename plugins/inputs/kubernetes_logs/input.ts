@@ -21,6 +21,10 @@ interface Metadata {
   without: WithoutMetadata;
 }
 
+/** Namespaces with a series of their own; those that come later share one. */
+const MAX_NAMESPACES = 500;
+const OTHER = '(other)';
+
 /** What the logs of containers share. */
 export interface PodLogParts extends Metadata {
   quotas: PodQuotas;
@@ -35,6 +39,7 @@ export class KubernetesLogs implements Input {
   readonly finite: boolean;
   private readonly tail: TailInput;
   private readonly parts: PodLogParts;
+  private readonly counted = new Set<string>();
   private emit: Emit = () => undefined;
 
   /** `limits`: of each pod. */
@@ -45,7 +50,7 @@ export class KubernetesLogs implements Input {
   ) {
     const suppressed = context.metrics.counter(
       'tailrace_kubernetes_suppressed_records_total',
-      'Records that the rate limit of a pod left out, by namespace.',
+      'Records that the rate limit of a pod left out, by namespace; of more than 500, the others share a series.',
     );
     this.parts = {
       ...metadata,
@@ -53,7 +58,9 @@ export class KubernetesLogs implements Input {
       context,
       emit: (path, batch) => this.emit(options.tagOf(path) ?? context.tag, batch),
       count: (namespace, records) => {
-        suppressed.labels({ name: context.name, namespace }).value += records;
+        if (this.counted.size < MAX_NAMESPACES) this.counted.add(namespace);
+        const shown = this.counted.has(namespace) ? namespace : OTHER;
+        suppressed.labels({ name: context.name, namespace: shown }).value += records;
       },
     };
     this.finite = options.exitOnEof;

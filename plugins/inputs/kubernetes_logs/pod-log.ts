@@ -66,10 +66,11 @@ export class PodLog implements Attendant {
     if (prepared.missing !== undefined) without.mark(batch, prepared.missing, this.about);
   }
 
-  /** What is known now; as before, where it would have to be asked for. */
+  /** What is known now; as before, where it would have to be asked for, or is known no more: without its link a log says less. */
   private current(): Prepared {
     const known = this.parts.containers.of(this.path);
-    if (known !== undefined && !(known instanceof Promise)) this.prepared = known;
+    if (known === undefined || known instanceof Promise) return this.prepared;
+    if (known.missing === undefined || this.prepared.missing !== undefined) this.prepared = known;
     return this.prepared;
   }
 

@@ -47,6 +47,8 @@ const KEPT_MS = 10 * 60_000;
 /** How often that is looked at, milliseconds. */
 const SWEEP_MS = 60_000;
 const MAX_CONTAINERS = 10_000;
+/** Of a text that names one, characters: several times what its names can have. Whoever writes to a journal may name himself anything. */
+const MAX_TEXT = 2048;
 
 export class Containers {
   private readonly options: ContainersOptions;
@@ -59,6 +61,7 @@ export class Containers {
 
   /** For the container that a text names; undefined when it names none. A promise only where somebody has to be asked. */
   of(text: string): Prepared | undefined | Promise<Prepared> {
+    if (text.length > MAX_TEXT) return undefined;
     const entry = this.entry(text);
     const { names } = entry;
     if (names === undefined) return undefined;

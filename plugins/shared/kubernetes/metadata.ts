@@ -105,10 +105,12 @@ function owners({ ownerReferences }: Pod): Value | undefined {
   return ownerReferences.map((owner) => compact(Object.entries(owner) as [string, Value | undefined][]));
 }
 
-/** A copy that may be frozen; undefined where there is nothing in it. */
+/** A copy that may be frozen; undefined where there is nothing in it. A label without value is one all the same. */
 function map(from: Readonly<Record<string, string>>): Value | undefined {
+  const record: LogRecord = {};
   const entries = Object.entries(from);
-  return entries.length === 0 ? undefined : compact(entries);
+  for (const [key, value] of entries) setKey(record, key, value);
+  return entries.length === 0 ? undefined : record;
 }
 
 /** A record of the entries that have a value. */

@@ -70,5 +70,7 @@ export interface PodDirectory {
   awaitNamespace(name: string, waitMs: number): Promise<Answer<Namespace>>;
   /** The pod is still spoken of: until `release` is called, it stays known although it was deleted. */
   retain(query: PodQuery): { release(): void };
+  /** Nobody is asked any more, and nobody waits: there is what is known. */
+  hurry?(): void;
   close(): Promise<void>;
 }

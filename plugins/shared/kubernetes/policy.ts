@@ -60,6 +60,9 @@ const REASONS: Readonly<Record<Refusal, string>> = {
   unsupported: 'this plugin does not have it',
 };
 
+/** Of a refused value in the log, characters: it may have 256 KiB. */
+const SHOWN = 200;
+
 /** Pods are forgotten when so many annotations were refused; then each is told once more. */
 const REMEMBERED = 10_000;
 
@@ -126,7 +129,13 @@ export class AnnotationPolicy {
     this.told.add(key);
     this.refusals.labels({ name: this.context.name, reason: refusal }).value++;
     this.context.log.warn(
-      { namespace: pod.namespace, pod: pod.name, annotation, value, reason: REASONS[refusal] },
+      {
+        namespace: pod.namespace,
+        pod: pod.name,
+        annotation,
+        value: value.slice(0, SHOWN),
+        reason: REASONS[refusal],
+      },
       'An annotation of a pod about its logs has no effect',
     );
   }

@@ -33,6 +33,8 @@ export interface RescueOptions {
   waitMs: number;
   /** A reader of its own: the one of the input may be waiting for room. */
   reader: () => LineReader;
+  /** It may not be read yet: reading it would keep the others waiting. */
+  isHeldBack: (file: TailFile) => boolean;
   /** Reads at most about so many bytes; `stopped` is asked between blocks. */
   read: (file: TailFile, reader: LineReader, budget: number, stopped: () => boolean) => Promise<void>;
   /** Takes a last line without its end, and records without their rest. */
@@ -124,7 +126,7 @@ export class Rescue {
     }
     for (const file of deleted) {
       // Generations of one path are read oldest first (rule 4).
-      if (file.predecessor?.hasMore === true) continue;
+      if (file.predecessor?.hasMore === true || this.options.isHeldBack(file)) continue;
       if (file.hasMore || file.offset < file.size) await this.readOn(file, () => this.stopping);
       if (this.refused) return false;
     }

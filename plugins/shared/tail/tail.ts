@@ -42,6 +42,7 @@ export class TailInput implements Input {
   private readonly ready = new Set<TailFile>();
   private readonly observed: (() => void)[] = [];
   private stopped = false;
+  private readonly stopping = Promise.withResolvers<void>();
   private running: Promise<void> | undefined;
   /** The last batch that waits for room. */
   private waiting: Promise<void> | undefined;
@@ -95,6 +96,7 @@ export class TailInput implements Input {
       limit: options.maxOpen,
       waitMs: options.rotateWaitMs,
       reader: () => this.newReader(),
+      isHeldBack: (file) => this.attendants?.waiting(file) !== undefined,
       read: (file, reader, budget, over) => this.read(file, reader, budget, over),
       finish: (file, reader) => this.finish(file, reader),
     });
@@ -232,8 +234,8 @@ export class TailInput implements Input {
   ): Promise<void> {
     // While somebody waited for room it may have been let go.
     const waiting = this.attendants?.waiting(file);
-    // Deleted files are read whether or not it is their turn.
-    if (waiting !== undefined) await waiting;
+    // Deleted files are read whether or not it is their turn; at a stop without what they waited for, for nobody can read them later.
+    if (waiting !== undefined) await Promise.race([waiting, this.stopping.promise]);
     if (file.broken || !this.follower.isFollowed(file)) return;
     try {
       this.follow(file);
@@ -323,7 +325,10 @@ export class TailInput implements Input {
     }
     await this.rescue.look();
     this.follower.endings.forgetRetired();
-    for (const attendant of this.attendants?.all() ?? []) await attendant.speak?.();
+    for (const attendant of this.attendants?.all() ?? []) {
+      const room = attendant.speak?.();
+      if (room !== undefined) await this.waitFor(room);
+    }
   }
 
   /** Records that waited long enough for their rest go on without it. */
@@ -387,6 +392,7 @@ export class TailInput implements Input {
 
   async stop(over = AbortSignal.timeout(STOP_MS)): Promise<void> {
     this.stopped = true;
+    this.stopping.resolve();
     this.rescue.stop(over);
     this.wake();
     await this.follower.stop();

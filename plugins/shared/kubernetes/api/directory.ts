@@ -108,6 +108,7 @@ export class ApiPodDirectory implements PodDirectory {
   async awaitPod(query: PodQuery, waitMs: number): Promise<Answer<Pod>> {
     const known = this.pod(query);
     if (known !== undefined) return known;
+    if (this.over.signal.aborted) return this.bestOf(query);
     const now = performance.now();
     const answer = this.waiters.wait(query, this.contact.patience(now, waitMs) - now, () =>
       this.bestOf(query),
@@ -128,11 +129,15 @@ export class ApiPodDirectory implements PodDirectory {
     return this.table.retain(query);
   }
 
-  async close(): Promise<void> {
+  hurry(): void {
     this.over.abort(new Error('The directory is closed.'));
-    clearInterval(this.forgetTimer);
     clearTimeout(this.retryTimer);
     this.waiters.close();
+  }
+
+  async close(): Promise<void> {
+    this.hurry();
+    clearInterval(this.forgetTimer);
     await this.watching;
     await this.client.close();
     await this.kubelet?.close();

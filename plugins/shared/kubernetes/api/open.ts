@@ -54,6 +54,7 @@ function userOf(directory: ApiPodDirectory, leave: () => Promise<void>): PodDire
     namespace: (name) => directory.namespace(name),
     awaitNamespace: (name, waitMs) => directory.awaitNamespace(name, waitMs),
     retain: (query) => directory.retain(query),
+    hurry: () => directory.hurry(),
     close: () => (closed ??= leave()),
   };
 }

@@ -27,6 +27,9 @@ export interface TelemetryOptions {
   sentence: string;
 }
 
+/** Whose state a gauge shows, where several have a series: that of the newest, which a reload opens before it closes the old one. */
+const shown = new WeakMap<Series, ApiTelemetry>();
+
 export class ApiTelemetry {
   private readonly options: TelemetryOptions;
   private readonly labels: { server: string; name: string };
@@ -42,10 +45,16 @@ export class ApiTelemetry {
     this.connected = metrics
       .gauge('tailrace_kubernetes_connected', '1 while the API server, or the kubelet, answers.')
       .labels(this.labels);
+    shown.set(this.connected, this);
+  }
+
+  private get isShown(): boolean {
+    return shown.get(this.connected) === this;
   }
 
   /** How many pods are known. */
   pods(live: number, deleted: number): void {
+    if (!this.isShown) return;
     const pods = this.options.metrics.gauge('tailrace_kubernetes_pods', 'Pods that are known.');
     pods.labels({ ...this.labels, state: 'live' }).value = live;
     pods.labels({ ...this.labels, state: 'deleted' }).value = deleted;
@@ -84,7 +93,7 @@ export class ApiTelemetry {
       .labels({ ...this.labels, reason }).value++;
     if (reason === 'gone' || reason === 'not_found') return;
     this.failing.add(doing);
-    if (doing === main) this.connected.value = 0;
+    if (doing === main && this.isShown) this.connected.value = 0;
     const rarely = this.told.get(reason) ?? new Rarely();
     this.told.set(reason, rarely);
     const times = rarely.happened();
@@ -92,12 +101,12 @@ export class ApiTelemetry {
   }
 
   succeeded(doing: Doing): void {
-    if (doing === this.options.main) this.connected.value = 1;
+    if (doing === this.options.main && this.isShown) this.connected.value = 1;
     if (this.failing.delete(doing) && this.failing.size === 0)
       this.options.log.info({ server: this.labels.server }, 'Kubernetes answers again');
   }
 
   close(): void {
-    this.connected.value = 0;
+    if (this.isShown) this.connected.value = 0;
   }
 }

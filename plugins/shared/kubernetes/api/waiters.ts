@@ -5,6 +5,8 @@ import { nameKey } from './pod-table.ts';
 
 /** Answers that are believed. */
 const MAX_BELIEVED = 5000;
+/** Of one name: whoever makes up tags can make up ids of containers. */
+const MAX_OF_NAME = 100;
 /** A pod that did not become known in time is not waited for again for so long. Milliseconds. */
 const LATE_MS = 30_000;
 
@@ -144,6 +146,7 @@ export class Waiters {
     if (this.said.size >= MAX_BELIEVED && !this.said.has(key)) this.said.clear();
     const rest = this.said.get(key) ?? new Map<string, Believed>();
     this.said.set(key, rest);
+    if (rest.size >= MAX_OF_NAME) rest.clear();
     rest.set(restOf(query), believed);
   }
 }

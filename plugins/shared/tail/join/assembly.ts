@@ -14,6 +14,9 @@ import type { HeldRecord, FileJoin, ReleaseReason } from './held.ts';
 /** With these, what ends by waiting is whole. */
 const ENDS: ReadonlySet<ReleaseReason> = new Set(['timeout', 'file_gone', 'end']);
 
+/** Records that are held of one file: its lines say which streams it has, and there are two in truth. */
+const MAX_HELD = 64;
+
 export interface AssemblyOptions {
   pathKey: string | undefined;
   offsetKey: string | undefined;
@@ -110,17 +113,20 @@ export class Assembly {
     if (offsetKey !== undefined) batch.set(last, offsetKey, offset, `${JSON.stringify(offsetKey)}:${offset}`);
   }
 
-  /** Keeps another part of a record, or its first one. Beyond the limit the record goes on as it is. */
+  /** Keeps another part of a record, or its first one. Beyond the limit the record goes on as it is, and so does the oldest of too many. */
   hold(held: HeldRecord, bytes: number): void {
     held.bytes += bytes;
     const isNew = this.join.find(held.key) !== held;
     if (isNew) this.join.add(held);
     const kept = this.events.keep(isNew ? held.bytes : bytes);
     const reason = held.bytes > this.options.maxRecord ? 'size' : 'memory';
-    if (reason === 'memory' && kept) return;
-    const { behind } = held;
-    if (behind !== undefined && this.join.held.includes(behind)) this.release(behind, reason);
-    this.release(held, reason);
+    if (reason === 'size' || !kept) {
+      const { behind } = held;
+      if (behind !== undefined && this.join.held.includes(behind)) this.release(behind, reason);
+      this.release(held, reason);
+    }
+    const [oldest] = this.join.held;
+    if (oldest !== undefined && this.join.held.length > MAX_HELD) this.release(oldest, 'memory');
   }
 
   /** Whether a record may grow by so much. */
@@ -248,6 +254,7 @@ export class Assembly {
   finish(): readonly Batch[] {
     for (const held of this.join.held) this.cutAround(held);
     if (this.done.length === 0 && this.cuts.length === 0) return [this.batch];
+    this.cuts.sort((a, b) => a - b);
     const batches: Batch[] = [];
     for (const batch of [...this.done, this.batch]) {
       for (const piece of this.pieces(batch)) if (piece.length > 0) batches.push(piece);
@@ -256,17 +263,33 @@ export class Assembly {
   }
 
   private pieces(batch: Batch): Batch[] {
-    if (batch.base !== this.base || batch.source !== this.source) return [batch];
+    if (batch.base !== this.base || batch.source !== this.source || batch.length === 0) return [batch];
+    const { cuts } = this;
+    const first = batch.starts[0] as number;
     const pieces: Batch[] = [];
     // From the end, so that each cut takes off what is behind it.
-    for (const cut of this.cuts.toSorted((a, b) => b - a)) {
+    for (let index = countBelow(cuts, batch.starts[batch.length - 1] as number) - 1; index >= 0; index--) {
+      const cut = cuts[index] as number;
+      if (cut < first) break;
       const { starts, length } = batch;
       let at = length;
       while (at > 0 && (starts[at - 1] as number) > cut) at--;
-      if (at > 0 && at < length) pieces.unshift(batch.split(at));
+      if (at > 0 && at < length) pieces.push(batch.split(at));
     }
-    return [batch, ...pieces];
+    return [batch, ...pieces.toReversed()];
   }
+}
+
+/** How many numbers of a sorted list are lower. */
+function countBelow(sorted: readonly number[], limit: number): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((sorted[middle] as number) < limit) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function flag(batch: Batch, metadata: LogRecord): void {

@@ -70,6 +70,18 @@ it('entries of no container stay, flagged; Fluent Bit drops them', async () => {
   expect(metric('tailrace_kubernetes_records_without_metadata_total', { reason: 'tag' })).toBe(3);
 });
 
+it('a name that is longer than any container has is none, and is not remembered', async () => {
+  const { run } = await filterOf({ use_tag_for_meta: 'on' });
+  const long = 'x'.repeat(60_000);
+  const batch = await run('any', [
+    { CONTAINER_NAME: `k8s_app_${long}_shop_uid_0`, MESSAGE: '1' },
+    { CONTAINER_NAME: ONE, MESSAGE: '2' },
+  ]);
+  expect(batch.record(0)).not.toHaveProperty('kubernetes');
+  expect(batch.metadata?.[0]).toEqual({ [MISSING_KEY]: 'tag' });
+  expect(batch.record(1)).toHaveProperty('kubernetes');
+});
+
 it('a pod leaves out its own entries alone', async () => {
   const { run } = await filterOf({ 'k8s-logging.exclude': 'on' });
   const batch = await run('any', [

@@ -40,6 +40,10 @@ describe('metadata from files', () => {
     const list = { items: [{ metadata: { name: 'web', namespace: 'other', uid: 'u-0' } }, POD, 'junk'] };
     const { record } = await added({ 'shop_web.meta': list }, { use_kubelet: 'on' });
     expect(record['kubernetes']).toMatchObject({ pod_id: 'u-1' });
+    // As in Fluent Bit that is a pod of which nothing is said, where no kubelet is asked.
+    const other = await added({ 'shop_web.meta': list });
+    expect(other.record['kubernetes']).not.toHaveProperty('pod_id');
+    expect(other.record['kubernetes']).toMatchObject({ pod_name: 'web' });
   });
 
   it.each([['{}'], ['{"metadata":{}}'], ['{"metadata":null}']])('%s: the names alone', async (text) => {
@@ -76,7 +80,7 @@ describe('metadata from files', () => {
 
   it('an object that is no pod is as no file', async () => {
     for (const text of ['[]', '7', '{"items":[]}']) {
-      expect((await added({ 'shop_web.meta': text }, { use_tag_for_meta: 'off' })).record).toEqual({});
+      expect((await added({ 'shop_web.meta': text }, { use_kubelet: 'on' })).record).toEqual({});
     }
   });
 

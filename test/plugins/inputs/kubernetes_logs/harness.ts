@@ -47,8 +47,8 @@ export class Node {
     return node;
   }
 
-  /** Starts the input; `written`: options as in a configuration. */
-  async start(written: Record<string, string> = {}, tag?: string): Promise<void> {
+  /** Starts the input; `written`: options as in a configuration. Resolves with what stops it before the test ends. */
+  async start(written: Record<string, string> = {}, tag?: string): Promise<() => Promise<void>> {
     const options = optionsOf(definition.options, {
       path: join(this.root, 'containers', '*.log'),
       allowed_roots: this.root,
@@ -59,10 +59,16 @@ export class Node {
     const context = tag === undefined ? this.context : { ...this.context, tag };
     const input = await definition.create(options, context);
     await input.start(this.collector.emit);
+    let stopped: Promise<void> | undefined;
+    const stop = async (): Promise<void> => {
+      stopped ??= Promise.resolve(input.stop());
+      await stopped;
+    };
     onTestFinished(async () => {
-      await input.stop();
+      await stop();
       await input.close?.();
     });
+    return stop;
   }
 
   /** A container that runs, known to the API server and with a log. */

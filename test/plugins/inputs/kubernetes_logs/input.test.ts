@@ -1,7 +1,8 @@
 /** The input against a stand-in for the API server; `test/services/kubernetes-logs.test.ts` is the same with the real one. */
 import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { setTimeout as pause } from 'node:timers/promises';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import definition from '../../../../plugins/inputs/kubernetes_logs.ts';
 import type { Parser } from '../../../../src/plugin.ts';
 import { optionsOf } from '../../../contract/support.ts';
@@ -129,6 +130,28 @@ describe('kubernetes_logs', () => {
       expect(kubernetes).toMatchObject({ labels: { lived: 'a second' } });
   });
 
+  it('a deleted file whose pod is not known keeps no other waiting, and is read at a stop', async () => {
+    const node = await Node.open();
+    node.api.refuse.set('get', 403);
+    const steady = node.run({ namespace: 'shop', pod: 'steady' });
+    steady.write(['steady']);
+    const stop = await node.start({ kube_meta_wait: '1h', rotate_wait: '0' });
+    await node.collector.reached(1);
+    const short = node.kubelet.start({ namespace: 'shop', pod: 'short' });
+    short.write(lines(10));
+    await node.until(() => node.metric('tailrace_input_open_files') === 2);
+    short.remove();
+    // Longer than a deleted file has before it is seen to.
+    for (let n = 0; n < 4; n++) {
+      await pause(1000);
+      steady.write([`later ${n}`]);
+      await node.collector.reached(2 + n);
+    }
+    await stop();
+    expect(node.logs.slice(5)).toEqual(lines(10));
+    expect(node.collector.events.at(-1)?.metadata).toEqual({ kubernetes_metadata: 'unknown' });
+  });
+
   it('goes on without metadata after a while, flags the records beside themselves, and counts them', async () => {
     const node = await Node.open();
     node.api.silent = true;
@@ -243,6 +266,31 @@ describe('kubernetes_logs', () => {
         kubernetes: { labels: { app: 'web' } },
       });
       expect(node.metric('tailrace_kubernetes_suppressed_records_total', { namespace: 'shop' })).toBe(99);
+    });
+
+    it('limit a rate, and a summary that waits for room keeps no deleted file waiting', async () => {
+      let skipped = 0;
+      const now = performance.now.bind(performance);
+      const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + skipped);
+      onTestFinished(() => clock.mockRestore());
+      const node = await Node.open();
+      const annotations = { 'tailrace.io/rate-limit': '1/h' };
+      const web = node.run({ namespace: 'shop', pod: 'web' }, { annotations });
+      web.write(lines(100));
+      await node.start({ ...all, rotate_wait: '0' });
+      await node.until(() => node.drops['pod_rate_limit'] === 99);
+      node.collector.fill();
+      // Until the next summary is due.
+      skipped = 20_000;
+      await node.collector.reached(2);
+      expect(node.records[1]).toHaveProperty('suppressed');
+      const short = node.run({ namespace: 'shop', pod: 'short' });
+      short.write(lines(3));
+      await node.until(() => node.metric('tailrace_input_open_files') === 2);
+      short.remove();
+      await node.collector.reached(5);
+      expect(node.logs.slice(2)).toEqual(lines(3));
+      node.collector.drain();
     });
 
     it('have no effect where the administrator does not allow them', async () => {

@@ -176,6 +176,17 @@ describe('lines of Docker', () => {
     expect(JSON.stringify(run.events[0]?.record)).toBe('{"log":"ab\\n","n":12345678901234567000}');
   });
 
+  it('of more streams than a container can have are let go, the oldest first', async () => {
+    const log = new Log();
+    const run = await log.start({ 'multiline.parser': 'docker' });
+    const streams = Array.from({ length: 9000 }, (_, n) => docker(`stream ${n}`, `part ${n}`));
+    log.append(streams.join('') + docker('stdout', 'whole\n'));
+    await run.until(() => texts(run.events).includes('whole\n'));
+    expect(texts(run.events).slice(0, 3)).toEqual(['part 0', 'part 1', 'part 2']);
+    expect(run.events).toHaveLength(9000 - 64 + 1);
+    expect(run.metric('partial_records_total', { reason: 'memory' })).toBe(9000 - 64);
+  });
+
   it('stand beside those of CRI, each joined by itself', async () => {
     const run = await read(
       `${docker('stdout', 'a')}${cri('stdout', 'P', 'b')}${docker('stdout', 'c\n')}${cri('stdout', 'F', 'd')}{"no":"log"}\n`,

@@ -57,6 +57,17 @@ it('parts can be left out, and what is not known is', () => {
   });
 });
 
+it('labels and annotations without value are there, as in Fluent Bit', () => {
+  const pod = { ...POD, labels: { app: 'web', canary: '' }, annotations: { note: '' } };
+  expect(podField(NAMES, pod, ALL).member).toContain(
+    '"labels":{"app":"web","canary":""},"annotations":{"note":""}',
+  );
+  const namespace = { name: 'shop', labels: { restricted: '' }, annotations: {} };
+  expect(namespaceField(namespace, { labels: true, annotations: true }).member).toBe(
+    '"kubernetes_namespace":{"name":"shop","labels":{"restricted":""}}',
+  );
+});
+
 it('what the name of the log says wins over the status', () => {
   const names = { ...NAMES, containerId: 'from-name', containerHash: 'hash-from-name' };
   expect(podField(names, POD, ALL).value).toMatchObject({

@@ -51,6 +51,12 @@ describe('what the administrator allows', () => {
     });
   });
 
+  it('is said with a part of long values', () => {
+    const { policy, lines } = policyOf({});
+    policy.of(podWith({ 'tailrace.io/parser': 'x'.repeat(200_000) }), 'app');
+    expect(JSON.stringify(lines).length).toBeLessThan(1000);
+  });
+
   it('is each by itself', () => {
     const { policy } = policyOf({ 'k8s-logging.parser': 'on' });
     expect(policy.of(podWith(BOTH), 'app')).toMatchObject({ stdout: { parser: { name: 'one' } } });
