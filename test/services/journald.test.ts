@@ -231,12 +231,13 @@ pipeline:
   const numbers = numbersIn(rig);
   expect(new Set(numbers)).toEqual(new Set(upTo(TOTAL)));
   expect(new Set(inSink())).toEqual(new Set(upTo(TOTAL)));
-  // What was acknowledged, and whose mark was not written yet: one request per kill and output.
+  // What was acknowledged, and whose mark was not written yet: one request per kill and output, however large it was.
+  const largest = Math.max(...sink.requests.map(({ others }) => others.length));
   process.stderr.write(
     `came twice, of ${TOTAL} with ${ROUNDS} kills: ${doubles} in the file, ${inSink().length - TOTAL} in the slow sink\n`,
   );
   expect(numbers.length - TOTAL).toBeLessThanOrEqual(ROUNDS * 1000);
-  expect(inSink().length - TOTAL).toBeLessThanOrEqual(ROUNDS * 1000);
+  expect(inSink().length - TOTAL).toBeLessThanOrEqual(ROUNDS * largest);
   expect((await agent.scrape()).sum(LOST)).toBe(0);
   expect((await agent.stop()).summary).toMatchObject({ in_doubt: 0 });
 

@@ -1,5 +1,7 @@
 import { onTestFinished, expect, it } from 'vitest';
 import type { PodLogParts } from '../../../../plugins/inputs/kubernetes_logs/input.ts';
+import { ContainerPlan } from '../../../../plugins/shared/tail/join/containers.ts';
+import { FirstLineFormats } from '../../../../plugins/inputs/kubernetes_logs/first-lines.ts';
 import { PodLog } from '../../../../plugins/inputs/kubernetes_logs/pod-log.ts';
 import { PodQuotas } from '../../../../plugins/inputs/kubernetes_logs/quotas.ts';
 import { Containers } from '../../../../plugins/shared/kubernetes/containers.ts';
@@ -49,6 +51,7 @@ it('what was known of a pod stays when its log says less, after its link has gon
     containers,
     directory,
     context,
+    firstLines: new FirstLineFormats(new ContainerPlan(['cri'], 1000, () => {})),
     merger: undefined,
     without: new WithoutMetadata(context),
     quotas: new PodQuotas(undefined),
