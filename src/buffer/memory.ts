@@ -9,6 +9,8 @@ export interface InputAccount {
   /** Bytes. */
   readonly limit: number;
   used: number;
+  /** Of these, bytes that are reserved for what is not whole yet. */
+  begun: number;
   /** Chunks of it that are in memory. */
   chunks: number;
   /** How many of them make it wait; Infinity for no limit. */
@@ -40,6 +42,8 @@ export class MemoryBuffer {
   reserved = 0;
   /** Bytes taken by inputs and request bodies. */
   used = 0;
+  /** Of these, bytes that are reserved for what is not whole yet. */
+  begun = 0;
   /** Bytes of what was read back. */
   back = 0;
   /** Bytes that uploads of objects take beside the limit: how many that are is a matter of options, not of what waits. */
@@ -61,6 +65,7 @@ export class MemoryBuffer {
       maxChunks,
       limit: limit > 0 ? Math.min(limit, this.limit) : this.limit,
       used: 0,
+      begun: 0,
       pausedAt: undefined,
       pauses: 0,
     };
@@ -102,13 +107,25 @@ export class MemoryBuffer {
   /** Charges bytes of what is not whole yet, if they fit beside all the others; false when they do not. */
   reserve(bytes: number, account: InputAccount): boolean {
     const limit = this.limit - this.reserved;
-    if (account.used + bytes > reservable(account.limit) || this.used + bytes > reservable(limit)) {
+    const fits = account.used + bytes <= account.limit && this.used + bytes <= limit;
+    const leavesRoom =
+      account.begun + bytes <= reservable(account.limit) && this.begun + bytes <= reservable(limit);
+    if (!fits || !leavesRoom) {
       this.refusedAt = performance.now();
       this.onPressure?.();
       return false;
     }
+    this.begun += bytes;
+    account.begun += bytes;
     this.charge(bytes, account);
     return true;
+  }
+
+  /** Gives back what was reserved. */
+  giveBack(bytes: number, account: InputAccount): void {
+    this.begun -= bytes;
+    account.begun -= bytes;
+    this.release(bytes, account);
   }
 
   /** Somebody who cannot wait was refused a moment ago, and will ask again. */
@@ -158,7 +175,7 @@ export class MemoryBuffer {
   }
 }
 
-/** Of so many bytes, those that may be taken for what is not whole yet. */
+/** Of so many bytes, those that may be reserved for what is not whole yet. */
 function reservable(limit: number): number {
   return limit - Math.floor(limit / WHOLE_SHARE);
 }

@@ -92,7 +92,7 @@ export class InputRunner {
     let held = bytes;
     return {
       release: () => {
-        this.memory.release(held, this.account);
+        this.memory.giveBack(held, this.account);
         held = 0;
       },
     };

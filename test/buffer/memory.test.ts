@@ -89,6 +89,19 @@ describe('MemoryBuffer', () => {
     expect(memory.room(other)).toBeUndefined();
   });
 
+  it('lets what is begun have what whole records left free', () => {
+    const memory = new MemoryBuffer(1000);
+    const account = memory.open('a', 0);
+    memory.charge(900, account);
+    expect(memory.reserve(101, account)).toBe(false);
+    expect(memory.reserve(100, account)).toBe(true);
+    memory.giveBack(100, account);
+    expect([memory.used, memory.begun, account.begun]).toEqual([900, 0, 0]);
+    memory.release(900, account);
+    expect(memory.reserve(876, account)).toBe(false);
+    expect(memory.reserve(875, account)).toBe(true);
+  });
+
   it('lets everybody go at a stop', async () => {
     const memory = new MemoryBuffer(10);
     const account = memory.open('a', 0);

@@ -1,39 +1,17 @@
 /** The input: follows the logs of a node's containers, with somebody for each who knows the pod. */
-import type { Batch, Emit, Input, InputContext } from '../../../src/plugin.ts';
-import type { Containers } from '../../shared/kubernetes/containers.ts';
+import type { Emit, Input, InputContext } from '../../../src/plugin.ts';
 import { readContainerLog } from '../../shared/kubernetes/log-path.ts';
-import type { LogMerger } from '../../shared/kubernetes/merge-log.ts';
-import type { PodDirectory } from '../../shared/kubernetes/pods.ts';
-import type { WithoutMetadata } from '../../shared/kubernetes/without-metadata.ts';
 import type { Attendant } from '../../shared/tail/attendants.ts';
 import { TailInput } from '../../shared/tail/tail.ts';
 import type { TailOptions } from '../../shared/tail/tail.ts';
-import type { FirstLineFormats } from './first-lines.ts';
+import type { PodLogMetadata, PodLogParts } from './parts.ts';
 import { PodLog } from './pod-log.ts';
 import type { QuotaLimits } from './quota.ts';
 import { PodQuotas } from './quotas.ts';
 
-interface Metadata {
-  containers: Containers;
-  directory: PodDirectory;
-  firstLines: FirstLineFormats;
-  merger: LogMerger | undefined;
-  without: WithoutMetadata;
-}
-
 /** Namespaces with a series of their own; those that come later share one. */
 const MAX_NAMESPACES = 500;
 const OTHER = '(other)';
-
-/** What the logs of containers share. */
-export interface PodLogParts extends Metadata {
-  quotas: PodQuotas;
-  context: InputContext;
-  /** Hands over a batch that a log makes by itself, with its tag. */
-  emit(path: string, batch: Batch): Promise<void> | undefined;
-  /** Counts what a rate limit left out. */
-  count(namespace: string, records: number): void;
-}
 
 export class KubernetesLogs implements Input {
   readonly finite: boolean;
@@ -45,7 +23,7 @@ export class KubernetesLogs implements Input {
   /** `limits`: of each pod. */
   constructor(
     options: TailOptions,
-    { limits, ...metadata }: Metadata & { limits: QuotaLimits | undefined },
+    { limits, ...metadata }: PodLogMetadata & { limits: QuotaLimits | undefined },
     context: InputContext,
   ) {
     const suppressed = context.metrics.counter(

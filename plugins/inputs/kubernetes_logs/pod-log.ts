@@ -11,7 +11,7 @@ import type { ContainerLog } from '../../shared/kubernetes/log-path.ts';
 import type { Attendant } from '../../shared/tail/attendants.ts';
 import type { FileFormat } from '../../shared/tail/line-reader.ts';
 import { LeavingOut } from './leave-out.ts';
-import type { PodLogParts } from './input.ts';
+import type { PodLogParts } from './parts.ts';
 import type { Suppressed } from './quota.ts';
 
 /** Between two reports of what a quota left out, milliseconds. */

@@ -1,5 +1,5 @@
 import { onTestFinished, expect, it } from 'vitest';
-import type { PodLogParts } from '../../../../plugins/inputs/kubernetes_logs/input.ts';
+import type { PodLogParts } from '../../../../plugins/inputs/kubernetes_logs/parts.ts';
 import { ContainerPlan } from '../../../../plugins/shared/tail/join/containers.ts';
 import { FirstLineFormats } from '../../../../plugins/inputs/kubernetes_logs/first-lines.ts';
 import { PodLog } from '../../../../plugins/inputs/kubernetes_logs/pod-log.ts';
