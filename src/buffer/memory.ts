@@ -11,6 +11,8 @@ export interface InputAccount {
   used: number;
   /** Of these, bytes that are reserved for what is not whole yet. */
   begun: number;
+  /** What it was refused. */
+  readonly refused: Refused;
   /** Chunks of it that are in memory. */
   chunks: number;
   /** How many of them make it wait; Infinity for no limit. */
@@ -19,6 +21,27 @@ export interface InputAccount {
   pausedAt: number | undefined;
   /** How often it was paused. */
   pauses: number;
+}
+
+/** Bytes that somebody asked for in vain a moment ago, and will ask for again. */
+export class Refused {
+  private bytes = 0;
+  private at = Number.NEGATIVE_INFINITY;
+
+  note(bytes: number): void {
+    this.bytes = Math.max(this.wanted, bytes);
+    this.at = performance.now();
+  }
+
+  /** So many were given. */
+  given(bytes: number): void {
+    if (bytes >= this.bytes) this.bytes = 0;
+  }
+
+  /** The most that was asked for; 0 when nobody was refused. */
+  get wanted(): number {
+    return performance.now() - this.at < REFUSED_MS ? this.bytes : 0;
+  }
 }
 
 interface Waiter {
@@ -51,7 +74,7 @@ export class MemoryBuffer {
   /** Called when an input begins to wait, or is refused: whoever holds chunks back should let go of them. */
   onPressure: (() => void) | undefined;
   private waiters: Waiter[] = [];
-  private refusedAt = Number.NEGATIVE_INFINITY;
+  private readonly refused = new Refused();
 
   constructor(limit: number) {
     this.limit = limit;
@@ -66,6 +89,7 @@ export class MemoryBuffer {
       limit: limit > 0 ? Math.min(limit, this.limit) : this.limit,
       used: 0,
       begun: 0,
+      refused: new Refused(),
       pausedAt: undefined,
       pauses: 0,
     };
@@ -110,11 +134,14 @@ export class MemoryBuffer {
     const fits = account.used + bytes <= account.limit && this.used + bytes <= limit;
     const leavesRoom =
       account.begun + bytes <= reservable(account.limit) && this.begun + bytes <= reservable(limit);
-    if (!fits || !leavesRoom) {
-      this.refusedAt = performance.now();
+    if (!fits) {
+      this.refused.note(bytes);
+      account.refused.note(bytes);
       this.onPressure?.();
-      return false;
     }
+    if (!fits || !leavesRoom) return false;
+    this.refused.given(bytes);
+    account.refused.given(bytes);
     this.begun += bytes;
     account.begun += bytes;
     this.charge(bytes, account);
@@ -128,9 +155,9 @@ export class MemoryBuffer {
     this.release(bytes, account);
   }
 
-  /** Somebody who cannot wait was refused a moment ago, and will ask again. */
-  get wasRefused(): boolean {
-    return performance.now() - this.refusedAt < REFUSED_MS;
+  /** Bytes that somebody was refused a moment ago, and will ask for again. */
+  get wanted(): number {
+    return this.refused.wanted;
   }
 
   /** Resolves when the input may go on; undefined when it may right now. */

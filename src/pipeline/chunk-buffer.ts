@@ -262,7 +262,7 @@ export class ChunkBuffer implements Keeper {
       }
       if (held.copy === undefined) {
         // What nobody but the stuck need waits in its source, if it has one and all are stuck (rule 16); unless it takes the room of what has none.
-        const waits = hungry.size === 0 && held.canBeReadAgain && !memory.wasRefused;
+        const waits = hungry.size === 0 && held.canBeReadAgain && memory.wanted === 0;
         const mayGo = shortage.concerns(input) && overflow && !waits && !blocked.has(tag);
         if (!mayGo || !this.store(held, 'now', true)) {
           blocked.add(tag);

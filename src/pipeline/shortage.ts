@@ -11,6 +11,11 @@ export function isShort({ used, limit }: { readonly used: number; readonly limit
   return used > limit * SHORT_SHARE;
 }
 
+/** How much may be left taken of a limit, of which `usable` bytes are for inputs, so that what somebody was refused fits beside it. */
+function target(limit: number, usable: number, wanted: number): number {
+  return Math.min(limit * RELIEVED_SHARE, usable - wanted);
+}
+
 export class Shortage {
   /** The smallest limit that is nearly reached, bytes; that of all memory if none is. */
   readonly smallestLimit: number;
@@ -26,13 +31,15 @@ export class Shortage {
     up: Iterable<HeldChunk>,
     accountOf: (input: string) => InputAccount | undefined,
   ) {
-    this.all = isShort(memory) || memory.isWaitedFor;
-    this.excess = memory.used - memory.limit * RELIEVED_SHARE;
+    this.all = isShort(memory) || memory.isWaitedFor || memory.wanted > 0;
+    this.excess = memory.used - target(memory.limit, memory.limit - memory.reserved, memory.wanted);
     let smallest = memory.limit;
     for (const input of new Set([...up].map(({ facts }) => facts.input))) {
       const account = accountOf(input);
-      if (account === undefined || !isShort(account)) continue;
-      this.inputs.set(input, account.used - account.limit * RELIEVED_SHARE);
+      if (account === undefined) continue;
+      const { used, limit, refused } = account;
+      if (!isShort(account) && refused.wanted === 0) continue;
+      this.inputs.set(input, used - target(limit, limit, refused.wanted));
       smallest = Math.min(smallest, account.limit);
     }
     this.smallestLimit = smallest;
