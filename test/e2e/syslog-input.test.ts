@@ -14,6 +14,8 @@ async function tcp(port: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1');
   onTestFinished(() => void socket.destroy());
   await once(socket, 'connect');
+  // The agent may be gone before it is closed.
+  socket.on('error', () => {});
   return socket;
 }
 

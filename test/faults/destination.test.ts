@@ -76,7 +76,8 @@ test('fault 12: longer than the buffer reaches: the input waits, nothing goes', 
   const agent = await rig.start();
   const waiting = await agent.until((scrape) => scrape.sum('tailrace_input_paused') === 1);
   expect(waiting.sum('tailrace_input_read_records_total')).toBeLessThan(total);
-  expect(waiting.sum('tailrace_buffer_bytes')).toBeLessThanOrEqual(1_000_000);
+  // The batch that fills it is there already, up to a block of the file and its columns: the input waits before the next.
+  expect(waiting.sum('tailrace_buffer_bytes')).toBeLessThanOrEqual(1_000_000 + 512 * 1024);
   await sink.open();
   await sink.reached(total);
   const { summary } = await agent.stop();
