@@ -4,15 +4,14 @@
  *
  * What a message is says the reader, one for each connection (`stream-connection.ts`).
  */
-import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
-import { listenFailure } from '../../src/plugin.ts';
 import type { InputContext, ListenerTls } from '../../src/plugin.ts';
 import { ConnectionMetrics } from './connection-metrics.ts';
 import { Rarely } from './rarely.ts';
 import { StreamConnection } from './stream-connection.ts';
 import type { Closing, StreamReader } from './stream-connection.ts';
+import { createStreamServer, listenOnPort } from './stream-server.ts';
 import { listenOnPath } from './unix-socket.ts';
 
 export interface StreamListenerSettings {
@@ -81,7 +80,7 @@ export class StreamListener {
     if (settings.maxConnections > 0) server.maxConnections = settings.maxConnections;
     server.on('drop', () => this.metrics.refused());
     const { unix } = settings;
-    if (unix === undefined) await this.listenOnPort(server);
+    if (unix === undefined) await listenOnPort(server, settings, context.name);
     else await listenOnPath(server, unix.path, unix.mode, context.name, unix.key);
     this.server = server;
     server.on('error', (error) => context.log.error({ error }, 'Cannot accept connections; will try again'));
@@ -110,49 +109,16 @@ export class StreamListener {
   }
 
   private async createServer(): Promise<Server> {
-    const { tls } = this;
-    const { acceptTimeoutMs } = this.settings;
-    const take = (socket: Socket): void => this.take(socket);
-    if (tls === undefined) {
-      const server = createServer({ noDelay: true, keepAlive: true }, take);
-      server.prependListener('connection', (socket: Socket) => this.admit(socket));
-      return server;
-    }
-    const { createServer: createTlsServer } = await import('node:tls');
-    const server = createTlsServer(
-      { ...tls.options, handshakeTimeout: acceptTimeoutMs, noDelay: true, keepAlive: true },
-      take,
-    );
-    server.on('tlsClientError', (_error, socket) => {
-      this.metrics.failed();
-      // Node.js leaves it open when the handshake took too long.
-      socket.destroy();
+    const server = await createStreamServer({
+      tls: this.tls,
+      acceptTimeoutMs: this.settings.acceptTimeoutMs,
+      log: this.context.log,
+      take: (socket) => this.take(socket),
+      onFailed: () => this.metrics.failed(),
     });
-    // Before the server's own listener, which takes the certificate for this connection.
-    server.prependListener('connection', (socket: Socket) => {
-      this.admit(socket);
-      try {
-        if (tls.refresh()) server.setSecureContext(tls.options);
-      } catch (error) {
-        this.context.log.error({ error }, 'Cannot use the new TLS files; the old ones stay in use');
-      }
-    });
+    // Before anything is done for it.
+    server.prependListener('connection', (socket: Socket) => this.admit(socket));
     return server;
-  }
-
-  private listenOnPort(server: Server): Promise<void> {
-    const { host, port, backlog, sharePort } = this.settings;
-    return new Promise((resolve, reject) => {
-      const fail = (error: NodeJS.ErrnoException): void => {
-        const attempt = { who: this.context.name, host, port, hostKey: 'listen', portKey: 'port' };
-        reject(new Error(listenFailure(attempt, error), { cause: error }));
-      };
-      server.once('error', fail);
-      server.listen({ host, port, backlog, reusePort: sharePort }, () => {
-        server.off('error', fail);
-        resolve();
-      });
-    });
   }
 
   /** Closes a connection at once whose address has too many already. */

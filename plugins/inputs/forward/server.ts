@@ -1,9 +1,8 @@
 /** The listener: its connections, and how it begins and ends. */
-import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
-import { listenFailure } from '../../../src/plugin.ts';
 import type { Emit, ForwardCodec, Input, InputContext, ListenerTls } from '../../../src/plugin.ts';
 import { Rarely } from '../../shared/rarely.ts';
+import { createStreamServer, listenOnPort } from '../../shared/stream-server.ts';
 import { listenOnPath } from '../../shared/unix-socket.ts';
 import { ForwardMetrics } from './connection-metrics.ts';
 import type { Closing } from './connection-metrics.ts';
@@ -46,13 +45,19 @@ export class ForwardInput implements Input {
 
   async start(emit: Emit): Promise<void> {
     const { settings, context, tls } = this;
-    const server = await this.createServer();
+    const server = await createStreamServer({
+      tls,
+      acceptTimeoutMs: settings.acceptTimeoutMs,
+      log: context.log,
+      take: (socket) => this.take(socket),
+      onFailed: () => this.metrics.failed(),
+    });
     this.server = server;
     this.emit = emit;
     if (settings.maxConnections > 0) server.maxConnections = settings.maxConnections;
     server.on('drop', () => this.metrics.refused());
     const { unix } = settings;
-    if (unix === undefined) await this.listenOnPort(server);
+    if (unix === undefined) await listenOnPort(server, settings, context.name);
     else await listenOnPath(server, unix.path, unix.mode, context.name);
     server.on('error', (error) => context.log.error({ error }, 'Cannot accept connections; will try again'));
     const address = server.address() as AddressInfo | string;
@@ -71,47 +76,6 @@ export class ForwardInput implements Input {
   /** What is not settled by now is not going to be. */
   close(): void {
     for (const connection of this.connections) connection.destroy();
-  }
-
-  private async createServer(): Promise<Server> {
-    const { tls } = this;
-    const { acceptTimeoutMs } = this.settings;
-    const take = (socket: Socket): void => this.take(socket);
-    if (tls === undefined) return createServer({ noDelay: true, keepAlive: true }, take);
-    const { createServer: createTlsServer } = await import('node:tls');
-    const server = createTlsServer(
-      { ...tls.options, handshakeTimeout: acceptTimeoutMs, noDelay: true, keepAlive: true },
-      take,
-    );
-    server.on('tlsClientError', (_error, socket) => {
-      this.metrics.failed();
-      // Node.js leaves it open when the handshake took too long.
-      socket.destroy();
-    });
-    // Before the server's own listener, which takes the certificate for this connection.
-    server.prependListener('connection', () => {
-      try {
-        if (tls.refresh()) server.setSecureContext(tls.options);
-      } catch (error) {
-        this.context.log.error({ error }, 'Cannot use the new TLS files; the old ones stay in use');
-      }
-    });
-    return server;
-  }
-
-  private listenOnPort(server: Server): Promise<void> {
-    const { host, port, backlog, sharePort } = this.settings;
-    return new Promise((resolve, reject) => {
-      const fail = (error: NodeJS.ErrnoException): void => {
-        const attempt = { who: this.context.name, host, port, hostKey: 'listen', portKey: 'port' };
-        reject(new Error(listenFailure(attempt, error), { cause: error }));
-      };
-      server.once('error', fail);
-      server.listen({ host, port, backlog, reusePort: sharePort }, () => {
-        server.off('error', fail);
-        resolve();
-      });
-    });
   }
 
   private take(socket: Socket): void {
