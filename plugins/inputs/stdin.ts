@@ -12,6 +12,7 @@ import { Batch, defineInput, isRecord, size, string } from '../../src/plugin.ts'
 import type { Emit, Input, InputContext, LogRecord, ParsedEvent, Parser, Value } from '../../src/plugin.ts';
 import { readEvent } from '../shared/json-event.ts';
 import { JsonStream } from '../shared/json-stream.ts';
+import { cutLines, unparsedRecords } from '../shared/line-counters.ts';
 import { LineSplitter } from '../shared/lines.ts';
 
 /** As in Fluent Bit, which takes none that is smaller. */
@@ -78,16 +79,8 @@ class StreamInput implements Input {
     this.stream = stream;
     this.context = context;
     this.parser = parser;
-    const { metrics, name } = context;
-    this.unparsed = metrics
-      .counter(
-        'tailrace_input_unparsed_records_total',
-        'Lines that the parser does not take; they go on as they are.',
-      )
-      .labels({ name });
-    this.longLines = metrics
-      .counter('tailrace_input_long_lines_total', 'Lines over the limit, by what was done with them.')
-      .labels({ name, action: 'cut' });
+    this.unparsed = unparsedRecords(context);
+    this.longLines = cutLines(context);
     this.json = new JsonStream(
       {
         value: (value, text) => this.takeValue(value, text),

@@ -1,6 +1,7 @@
 /** Makes events of messages: the parser, what is added to its records, and what becomes of messages that it does not take. */
 import { Batch } from '../../../src/plugin.ts';
 import type { Emit, InputContext, ParsedEvent, Parser } from '../../../src/plugin.ts';
+import { cutLines, unparsedRecords } from '../../shared/line-counters.ts';
 import { Rarely } from '../../shared/rarely.ts';
 import { SyslogParser } from '../../shared/syslog/parser.ts';
 
@@ -32,16 +33,8 @@ export class Intake {
   constructor(settings: IntakeSettings, context: InputContext) {
     this.settings = settings;
     this.context = context;
-    const { metrics, name } = context;
-    this.unparsed = metrics
-      .counter(
-        'tailrace_input_unparsed_records_total',
-        'Lines that the parser does not take; they go on as they are.',
-      )
-      .labels({ name });
-    this.cut = metrics
-      .counter('tailrace_input_long_lines_total', 'Lines over the limit, by what was done with them.')
-      .labels({ name, action: 'cut' });
+    this.unparsed = unparsedRecords(context);
+    this.cut = cutLines(context);
   }
 
   start(emit: Emit): void {

@@ -9,6 +9,7 @@ import type {
   Parser,
   Value,
 } from '../../../src/plugin.ts';
+import { cutLines, unparsedRecords } from '../line-counters.ts';
 import { Rarely } from '../rarely.ts';
 
 /** Where Fluent Bit puts lines, and JSON lists. */
@@ -30,16 +31,8 @@ export class RecordSettings {
     this.parser = options.parser;
     this.sourceKey = options.sourceKey;
     this.context = context;
-    const { metrics, name } = context;
-    this.unparsed = metrics
-      .counter(
-        'tailrace_input_unparsed_records_total',
-        'Lines that the parser does not take; they go on as they are.',
-      )
-      .labels({ name });
-    this.cut = metrics
-      .counter('tailrace_input_long_lines_total', 'Lines over the limit, by what was done with them.')
-      .labels({ name, action: 'cut' });
+    this.unparsed = unparsedRecords(context);
+    this.cut = cutLines(context);
   }
 
   get tag(): string {
