@@ -1,4 +1,5 @@
 /** Runs a command by the clock, one run at a time, and makes records of the lines that it writes. */
+import { unparsedRecords } from '../../shared/line-counters.ts';
 import { Batch } from '../../../src/plugin.ts';
 import type { Emit, Input, InputContext, LogRecord, ParsedEvent, Parser } from '../../../src/plugin.ts';
 import { LineSplitter } from '../../shared/lines.ts';
@@ -200,12 +201,7 @@ function countersOf({ metrics, name }: InputContext) {
         'Runs of the command that were left out because the one before had not ended.',
       )
       .labels({ name }),
-    unparsed: metrics
-      .counter(
-        'tailrace_input_unparsed_records_total',
-        'Lines that the parser does not take; they go on as they are.',
-      )
-      .labels({ name }),
+    unparsed: unparsedRecords({ metrics, name }),
     split: metrics
       .counter('tailrace_input_long_lines_total', 'Lines over the limit, by what was done with them.')
       .labels({ name, action: 'split' }),

@@ -4,6 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ConnectionPool } from '@platformatic/kafka';
+import { unparsedRecords } from '../../shared/line-counters.ts';
 import type { Emit, Input, InputContext } from '../../../src/plugin.ts';
 import { observe } from '../../shared/gauges.ts';
 import { Rarely } from '../../shared/rarely.ts';
@@ -95,12 +96,7 @@ export class KafkaInput implements Input {
 
   start(emit: Emit): void {
     const { client, connections, group, context } = this;
-    const unparsed = context.metrics
-      .counter(
-        'tailrace_input_unparsed_records_total',
-        'Lines that the parser does not take; they go on as they are.',
-      )
-      .labels({ name: context.name });
+    const unparsed = unparsedRecords(context);
     const maker = new RecordMaker(this.options, () => {
       unparsed.value++;
       const messages = this.seldomUnparsed.happened();

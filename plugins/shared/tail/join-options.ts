@@ -1,4 +1,5 @@
 /** Options of inputs whose lines are joined to records, and what comes of them. */
+import { unparsedRecords } from '../line-counters.ts';
 import { boolean, many, prefix, size, string, time } from '../../../src/plugin.ts';
 import type { InputContext, OptionProblem, OptionValues, Parser } from '../../../src/plugin.ts';
 import { Rarely } from '../rarely.ts';
@@ -142,12 +143,7 @@ export function formatOf(
   const { key } = options;
   if (options.docker_mode) {
     const seldom = new Rarely();
-    const unparsed = context.metrics
-      .counter(
-        'tailrace_input_unparsed_records_total',
-        'Lines that the parser does not take; they go on as they are.',
-      )
-      .labels({ name: context.name });
+    const unparsed = unparsedRecords(context);
     const onUnparsed = (reason: string): void => {
       unparsed.value++;
       const lines = seldom.happened();

@@ -2,6 +2,7 @@
  * The tail input: reads followed files in turn, a bounded quantum each, and hands their lines over. Waiting for room holds up
  * reading only: files that appear or move meanwhile are opened all the same.
  */
+import { unparsedRecords } from '../line-counters.ts';
 import type { Emit, Input, InputContext } from '../../../src/plugin.ts';
 import { Rarely } from '../rarely.ts';
 import { Attendants } from './attendants.ts';
@@ -142,12 +143,7 @@ export class TailInput implements Input {
       'tailrace_input_long_lines_total',
       'Lines over the limit, by what was done with them.',
     );
-    const unparsed = metrics
-      .counter(
-        'tailrace_input_unparsed_records_total',
-        'Lines that the parser does not take; they go on as they are.',
-      )
-      .labels({ name });
+    const unparsed = unparsedRecords(this.context);
     const seldom = new Rarely();
     const partial = metrics.counter(
       'tailrace_input_partial_records_total',
