@@ -58,10 +58,17 @@ function scan(bytes: SegmentBytes, deep: boolean, from: number): Scan {
   while (at < size) {
     const head = headAt(bytes, at);
     if (head !== undefined && at + frameBytes(head) <= size) {
+      const stop = at + frameBytes(head);
       const reason = deep ? payloadDamage(bytes, at, head) : undefined;
-      if (reason === undefined) frames.push({ head, offset: at });
-      else damages.push({ offset: at, length: frameBytes(head), reason, torn: false, head });
-      at += frameBytes(head);
+      if (reason === undefined) {
+        frames.push({ head, offset: at });
+        at = stop;
+        continue;
+      }
+      const torn = wasUnfinished(bytes, stop);
+      const length = (torn ? size : stop) - at;
+      damages.push({ offset: at, length, reason, torn, head });
+      at += length;
       continue;
     }
     const next = findFrame(bytes, at + 1);
@@ -92,6 +99,14 @@ function payloadDamage(bytes: SegmentBytes, at: number, head: FrameHead): string
   if (head.payloadCrc !== undefined)
     return crc32(payload) === head.payloadCrc ? undefined : 'the payload does not fit its checksum';
   return looksWhole(head.description, payload) ? undefined : 'the payload is not what its head says';
+}
+
+/**
+ * Whether the frame before `stop`, whose payload is damaged, was being written at a power cut: it ends with a zero, where payloads have a
+ * line feed, so its end never got to the disk, and nothing valid stands behind it. It was not synced, and so never promised.
+ */
+function wasUnfinished(bytes: SegmentBytes, stop: number): boolean {
+  return bytes.at(stop - 1, 1)[0] === 0 && findFrame(bytes, stop) === undefined;
 }
 
 /** The offset of the next frame that is there as a whole, at or behind an offset. */

@@ -166,8 +166,9 @@ export class Trial {
         this.noteProgress(false);
         break;
       case 'wait':
+        // A write that is due begins, and is under way at the next step.
         await new Promise((resolve) => {
-          setImmediate(resolve);
+          setTimeout(resolve, 1);
         });
         break;
       case 'rename':

@@ -114,12 +114,19 @@ describe('a segment', () => {
   test('ranges of zeros, also without checksums', async ({ rig }) => {
     for (const checksum of [true, false]) {
       const written = await writeSix({ ...rig, directory: rig.directory }, checksum);
-      for (const { from, to } of written.frames) {
+      for (const [index, { from, to }] of written.frames.entries()) {
         const segment = Buffer.from(written.bytes).fill(0, from, to);
         await opensAs(rig, written, segment, (frame) => frame.from === from, checksum);
         // The head was written, the rest was not: what a power cut leaves.
         const tail = Buffer.from(written.bytes).fill(0, to - 30, written.bytes.length);
-        await opensAs(rig, written, tail, (frame) => frame.to >= to, checksum);
+        const { counted } = await opensAs(rig, written, tail, (frame) => frame.to >= to, checksum);
+        expect(counted('torn_bytes')).toBe(tail.length - from);
+        expect(counted('damaged_records')).toBe(0);
+        if (index === written.frames.length - 1) continue;
+        // Something was written behind it: it was synced once.
+        const hole = Buffer.from(written.bytes).fill(0, to - 30, to);
+        const damaged = await opensAs(rig, written, hole, (frame) => frame.to === to, checksum);
+        expect(damaged.counted('damaged_frames')).toBe(1);
       }
       for (const name of readdirSync(rig.directory)) truncateSync(join(rig.directory, name), 0);
     }
