@@ -107,8 +107,6 @@ export class DiskStore {
     // A clock that was set back must not bring back an id that was given before.
     this.nextId = Math.max(recovered.nextId, Date.now() * 1000);
     this.progress = new ProgressLog(directory);
-    // On a full disk the old log goes on counting until the new one can be written.
-    this.writeProgress();
     this.writer = new Writer({
       directory,
       sync,
@@ -121,6 +119,8 @@ export class DiskStore {
       onState: (error) => this.state(error),
       onDurable: (stored) => this.durable(stored),
     });
+    // On a full disk the old log goes on counting until the new one can be written.
+    this.writeProgress();
     this.compactor = new Compactor({
       segments: () => this.segments.values(),
       read: (stored) => this.read(stored),
@@ -256,7 +256,8 @@ export class DiskStore {
     const done = stored.settle(output, from, to);
     if (done) this.byOutput.set(output, this.bytesFor(output) - stored.description.bytes);
     const settled = stored.settled;
-    if (stored.state === 'written' || stored.state === 'durable') {
+    // What is not on its way to the file is written without what is settled.
+    if (stored.state !== 'waiting' && stored.state !== 'gone') {
       this.progress.add(
         settled
           ? { id: stored.id, output: undefined, range: undefined }
@@ -408,7 +409,6 @@ export class DiskStore {
     this.waiting.delete(stored);
     if (stored.state === 'gone') {
       place.segment.settled.push(stored.id);
-      this.progress.add({ id: stored.id, output: undefined, range: undefined });
       return;
     }
     if (stored.state === 'durable') {
@@ -422,10 +422,7 @@ export class DiskStore {
     stored.place = place;
     place.segment.living.add(stored);
     place.segment.livingBytes += placeBytes(place);
-    if (stored.state !== 'waiting') return;
-    stored.state = 'written';
-    // What was settled while it was being written may not be in its frame.
-    for (const entry of settledEntries(stored)) this.progress.add(entry);
+    if (stored.state === 'writing') stored.state = 'written';
   }
 
   private durable(stored: StoredChunk): void {
@@ -554,6 +551,10 @@ export class DiskStore {
         if (!living.has(id)) yield { id, output: undefined, range: undefined };
       }
       for (const stored of segment.living) yield* settledEntries(stored);
+    }
+    for (const stored of this.writer.writing) {
+      if (stored.state === 'gone') yield { id: stored.id, output: undefined, range: undefined };
+      else if (stored.state === 'writing') yield* settledEntries(stored);
     }
   }
 }

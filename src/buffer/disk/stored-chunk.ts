@@ -53,11 +53,12 @@ export function placeBytes({ headBytes, payloadBytes }: Place): number {
 
 /**
  * waiting   taken in, not written
+ * writing   a frame of it is on its way to the file, or may have got there although an error came back
  * written   in the file, not synced
  * durable   frame and directory are synced
  * gone      every output has everything
  */
-export type StoredState = 'waiting' | 'written' | 'durable' | 'gone';
+export type StoredState = 'waiting' | 'writing' | 'written' | 'durable' | 'gone';
 
 /** What an output still needs: everything, nothing, or these records. Most chunks never need the last. */
 type Open = 'all' | 'none' | Ranges;

@@ -51,6 +51,7 @@ export class Writer {
   private nextNumber: number;
   private waiting: StoredChunk[] = [];
   private unsynced: StoredChunk[] = [];
+  private underWay: readonly StoredChunk[] = [];
   private failing = false;
   private running: Promise<void> | undefined;
   private timer: NodeJS.Timeout | undefined;
@@ -81,6 +82,11 @@ export class Writer {
   /** True while the disk takes nothing. */
   get isFailing(): boolean {
     return this.failing;
+  }
+
+  /** Those whose frames are being written at this moment. */
+  get writing(): readonly StoredChunk[] {
+    return this.underWay;
   }
 
   /** Resolves when everything is durable or gone; false when the disk does not take it. */
@@ -188,8 +194,10 @@ export class Writer {
       const parts: Buffer[] = [];
       const places: Place[] = [];
       let offset = writer.size;
+      this.underWay = group;
       for (const stored of group) {
         const { place, buffers } = this.encode(stored, segment, offset);
+        if (stored.state === 'waiting') stored.state = 'writing';
         for (const buffer of buffers) parts.push(buffer);
         places.push(place);
         offset += placeBytes(place);
@@ -204,6 +212,8 @@ export class Writer {
     } catch (error) {
       this.waiting = [...group, ...this.waiting];
       throw error;
+    } finally {
+      this.underWay = [];
     }
   }
 

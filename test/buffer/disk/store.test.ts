@@ -81,6 +81,37 @@ describe('writing', () => {
     }
   });
 
+  test('settled while it is written, and the log saved before that is over: a start knows', async ({
+    rig,
+  }) => {
+    for (const isBegunAnew of [false, true]) {
+      const directory = rig.fresh();
+      const { store } = rig.open({ directory });
+      const big = put(store, makeChunk({ records: 40_000, size: 1 }), ['a rather long name of an output']);
+      await store.flush();
+      // The log is so large that it will be begun anew.
+      for (let n = 0; isBegunAnew && n < 25_000; n++)
+        store.settle(big, 'a rather long name of an output', n, n + 1);
+      const part = put(store, makeChunk(), ['x']);
+      const whole = put(store, makeChunk(), ['x', 'y']);
+      const flushed = store.flush();
+      // There is a segment already: the write begins without a turn of the event loop.
+      for (let n = 0; n < 100 && whole.state === 'waiting'; n++) await Promise.resolve();
+      expect(whole.state).toBe('writing');
+      store.settle(part, 'x', 0, 1);
+      store.settle(whole, 'x', 0, 3);
+      store.settle(whole, 'y', 0, 3);
+      store.writeProgress();
+      if (isBegunAnew) store.writeProgress();
+      await flushed;
+      const lines = readFileSync(join(directory, 'progress.log'), 'utf8').split('\n').length;
+      expect(lines < 10).toBe(true);
+      const { store: found } = rig.open({ directory: rig.crashed(directory) });
+      expect(found.all().map(({ id }) => id)).toEqual([big.id, part.id]);
+      expect(found.all()[1]?.openFor('x')).toEqual([[1, 3]]);
+    }
+  });
+
   test('a flush covers what is being written when it begins', async ({ rig }) => {
     for (let turns = 0; turns < 12; turns++) {
       const { store } = rig.open({ directory: rig.fresh() });
