@@ -15,9 +15,11 @@ export interface Snippet {
 }
 
 /** Keys at the top of a configuration, or of its pipeline where that word is left out. */
-const PIPELINE = ['pipeline', 'parsers', 'service', 'inputs', 'filters', 'outputs'];
-const VALUES = Object.keys(
-  parse(readFileSync(join(ROOT, 'helm/tailrace/values.yaml'), 'utf8')) as Record<string, unknown>,
+const PIPELINE = new Set(['pipeline', 'parsers', 'service', 'inputs', 'filters', 'outputs']);
+const VALUES = new Set(
+  Object.keys(
+    parse(readFileSync(join(ROOT, 'helm/tailrace/values.yaml'), 'utf8')) as Record<string, unknown>,
+  ),
 );
 
 /** Every page that a reader may come to. */
@@ -48,12 +50,12 @@ export function snippetsOf(text: string, page: string): Snippet[] {
 
 function kindOf(yaml: string, at: string): Snippet['kind'] {
   // Of another program, which its first line names.
-  if (/^# Filebeat/.test(yaml)) return 'foreign';
+  if (yaml.startsWith('# Filebeat')) return 'foreign';
   const top = parse(yaml) as Record<string, unknown>;
   const keys = Object.keys(top);
   if (keys.includes('apiVersion')) return 'manifest';
   if (keys.length === 1 && Array.isArray(top['env'])) return 'container';
-  if (keys.every((key) => PIPELINE.includes(key))) return 'pipeline';
-  if (keys.every((key) => VALUES.includes(key))) return 'values';
+  if (keys.every((key) => PIPELINE.has(key))) return 'pipeline';
+  if (keys.every((key) => VALUES.has(key))) return 'values';
   throw new Error(`${at} is neither a configuration nor values of the chart: ${keys.join(', ')}.`);
 }
