@@ -200,6 +200,10 @@ describe('what it renders', () => {
     expect(podOf(objectOf('aggregator', 'Deployment'))['automountServiceAccountToken']).toBe(false);
   });
 
+  it('lets no pod say what becomes of its logs, unless it is told to', () => {
+    expect(objectOf('default', 'ConfigMap').data?.['tailrace.yaml']).not.toContain('k8s-logging');
+  });
+
   it('reads by CAP_DAC_READ_SEARCH and nothing else, where that is wanted', () => {
     const pod = podOf(objectOf('minimal', 'DaemonSet'));
     expect(pod.securityContext).toEqual({
