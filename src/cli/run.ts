@@ -360,8 +360,8 @@ function startFailure(error: unknown): Error {
     return new UserError(error.message, EXIT.config, { cause: error });
   }
   if (!(error instanceof Error)) return new UserError(String(error), EXIT.config);
-  const code = (error as NodeJS.ErrnoException).code;
-  const taken = code === 'EADDRINUSE';
+  const { code, cause } = error as NodeJS.ErrnoException;
+  const taken = [code, (cause as NodeJS.ErrnoException | undefined)?.code].includes('EADDRINUSE');
   // A TypeError and its like is nothing that a user could mend.
   if (code === undefined && error.constructor !== Error) return error;
   return new UserError(describeError(error), taken ? EXIT.taken : EXIT.config, { cause: error });

@@ -22,7 +22,7 @@ export function listenFailure(attempt: ListenAttempt, cause: NodeJS.ErrnoExcepti
     return `${where}: port ${port} is taken by another process. Stop that one, or set ${portKey} to another${orElse}.`;
   }
   if (code === 'EACCES') {
-    return `${where}: this user may not listen on port ${port}. Set ${portKey} to one above 1023.`;
+    return `${where}: this user may not listen on port ${port}. Set ${portKey} to one above 1023, or give it the capability CAP_NET_BIND_SERVICE.`;
   }
   if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
     return `${where}: this machine has no address ${host}. Set ${hostKey} to one that it has, 127.0.0.1 for instance.`;

@@ -27,7 +27,13 @@ export function describeError(error: unknown): string {
     if (part !== '' && !parts.some((earlier) => earlier.includes(part))) parts.push(part);
     current = current.cause;
   }
-  return safeText(parts.join(': '));
+  return safeText(parts.reduce(withCause, ''));
+}
+
+/** A sentence that is over is not gone on with. */
+function withCause(text: string, cause: string): string {
+  if (text === '') return cause;
+  return text.endsWith('.') ? `${text} (${cause})` : `${text}: ${cause}`;
 }
 
 function oneError(error: Error): string {

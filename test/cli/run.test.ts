@@ -106,6 +106,23 @@ describe('tailrace run', () => {
     expect(stderr).not.toMatch(/^\s+at /m);
   });
 
+  it("refuses an input's port that is taken the same way", async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    afterTest(() => void other.close());
+    const { port } = other.address() as AddressInfo;
+    const directory = workspace({
+      'a.yaml': `pipeline: { inputs: [{ name: tcp, port: ${port} }], outputs: [{ name: 'null', match: '*' }] }`,
+    });
+    const { code, stderr } = await cli(['run', '-c', 'a.yaml', '--state-path', 'off'], directory);
+    expect(code).toBe(3);
+    expect(stderr).toMatch(
+      new RegExp(
+        String.raw`^tailrace: tcp\.0: listening on 127\.0\.0\.1:${port}: port ${port} is taken .* to another\. \(listen EADDRINUSE`,
+      ),
+    );
+  });
+
   it('refuses a wrong configuration, with all that is wrong, exit code 1', async () => {
     const directory = workspace({ 'a.yaml': pipeline('log_levl: info', '{ name: stdot, match: "*" }') });
     const { code, stderr } = await cli(['run', '-c', 'a.yaml'], directory);

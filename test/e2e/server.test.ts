@@ -39,7 +39,8 @@ function whole(bytes: Buffer): number {
   }
 }
 
-const received = ({ bytes }: StreamSink): Syslog5424[] => countedOf(bytes).map(readSyslog5424);
+const received = ({ bytes }: StreamSink): Syslog5424[] =>
+  countedOf(bytes).map((message) => readSyslog5424(message, 'unmarked'));
 
 test('pipelines/server.yaml: journal and files, to a syslog server', async ({ rig }) => {
   const sink = await new StreamSink().open();

@@ -16,7 +16,7 @@ beforeAll(async () => {
   cluster = await startKubernetes();
   const { admin } = cluster;
   await admin.createServiceAccount('events');
-  await admin.grant('events', 'events', [{ resources: ['events'], verbs: ['list', 'watch', 'get'] }]);
+  await admin.grant('events', 'events', [{ resources: ['events'], verbs: ['list', 'watch'] }]);
   token = await admin.token('events');
 });
 

@@ -18,8 +18,8 @@ const HEADER =
 const ELEMENT_START = /^\[([!#-<>-\\^-~]{1,32})/;
 const PARAMETER = /^ ([!#-<>-\\^-~]{1,32})="((?:[^"\\\]]|\\["\\\]])*)"/;
 
-/** Reads one message. */
-export function readSyslog5424(bytes: Buffer): Syslog5424 {
+/** Reads one message, whose text is marked as UTF-8 unless said otherwise. */
+export function readSyslog5424(bytes: Buffer, mark: 'marked' | 'unmarked' = 'marked'): Syslog5424 {
   // Throws for bytes that are no UTF-8; the mark stays.
   const message = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   const header = HEADER.exec(message);
@@ -46,8 +46,9 @@ export function readSyslog5424(bytes: Buffer): Syslog5424 {
   }
   let text: string | undefined;
   if (rest !== '') {
-    if (!rest.startsWith(' \ufeff')) throw new Error(`No mark before the text: ${JSON.stringify(rest)}`);
-    text = rest.slice(2);
+    const before = mark === 'marked' ? ' \ufeff' : ' ';
+    if (!rest.startsWith(before)) throw new Error(`No mark before the text: ${JSON.stringify(rest)}`);
+    text = rest.slice(before.length);
   }
   const number = Number(priority);
   if (number > 191) throw new Error(`The priority is ${number}.`);

@@ -28,6 +28,13 @@ describe('describeError', () => {
     );
   });
 
+  it('puts the cause of a whole sentence behind it', () => {
+    const cause = new Error('listen EADDRINUSE', { cause: new Error('the cause') });
+    expect(describeError(new Error('Port 514 is taken. Set port to another.', { cause }))).toBe(
+      'Port 514 is taken. Set port to another. (listen EADDRINUSE): the cause',
+    );
+  });
+
   it('looks into an AggregateError without a message', () => {
     const inner = ['::1', '127.0.0.1'].map((host) => new Error(`connect ECONNREFUSED ${host}:1`));
     expect(describeError(new AggregateError(inner))).toBe(

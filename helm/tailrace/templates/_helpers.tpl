@@ -64,13 +64,16 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "tailrace.rules" -}}
 {{- $rules := list }}
 {{- if eq .Values.kind "DaemonSet" }}
-{{- $rules = append $rules (dict "apiGroups" (list "") "resources" (list "namespaces" "pods") "verbs" (list "get" "list" "watch")) }}
+{{- $rules = append $rules (dict "apiGroups" (list "") "resources" (list "pods") "verbs" (list "get" "list" "watch")) }}
+{{- $rules = append $rules (dict "apiGroups" (list "") "resources" (list "namespaces") "verbs" (list "get")) }}
 {{- end }}
 {{- if .Values.rbac.events }}
-{{- $rules = append $rules (dict "apiGroups" (list "") "resources" (list "events") "verbs" (list "get" "list" "watch")) }}
+{{- $rules = append $rules (dict "apiGroups" (list "") "resources" (list "events") "verbs" (list "list" "watch")) }}
 {{- end }}
 {{- if .Values.rbac.kubelet }}
-{{- $rules = append $rules (dict "apiGroups" (list "") "resources" (list "nodes/proxy") "verbs" (list "get")) }}
+{{- /* nodes/proxy lets its holder run commands in every pod of the node; kubelets of these versions ask for nodes/pods instead. */}}
+{{- $resource := ternary "nodes/pods" "nodes/proxy" (semverCompare ">=1.36.0-0" .Capabilities.KubeVersion.Version) }}
+{{- $rules = append $rules (dict "apiGroups" (list "") "resources" (list $resource) "verbs" (list "get")) }}
 {{- end }}
 {{- concat $rules .Values.rbac.rules | toJson }}
 {{- end }}

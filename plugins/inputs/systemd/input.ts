@@ -12,7 +12,7 @@ import { Rarely } from '../../shared/rarely.ts';
 import { EntryMaker } from './entry.ts';
 import type { Entry, EntryOptions } from './entry.ts';
 import { ExportError, ExportReader } from './export-reader.ts';
-import { follow, listen, look, version } from './journalctl.ts';
+import { advised, follow, listen, look, version } from './journalctl.ts';
 import type { JournalPlace, JournalProcess } from './journalctl.ts';
 import { JournalPositions, readCursor } from './positions.ts';
 import type { Place } from './positions.ts';
@@ -207,7 +207,10 @@ export class SystemdInput implements Input {
           const reason = signal === null ? `code ${code}` : `signal ${signal}`;
           if (this.stopped.signal.aborted) resolve();
           else
-            reject(failure ?? new Error(`journalctl ended with ${reason}: ${said() || 'it said nothing'}`));
+            reject(
+              failure ??
+                new Error(`journalctl ended with ${reason}: ${advised(said()) || 'it said nothing'}`),
+            );
         });
       });
     } finally {

@@ -124,6 +124,12 @@ export async function look(
   return cursors.slice(0, count);
 }
 
+/** What journalctl says, with what to do about it where it does not say that. */
+export function advised(said: string): string {
+  if (!/insufficient permissions/.test(said)) return said;
+  return `${said} Give the user of the agent the group systemd-journal, or the capability CAP_DAC_READ_SEARCH`;
+}
+
 /** Resolves when a process has ended well. */
 async function ended(child: JournalProcess): Promise<void> {
   const said = listen(child);
@@ -133,7 +139,7 @@ async function ended(child: JournalProcess): Promise<void> {
       child.once('error', reject);
       child.once('close', (code, signal) => {
         if (code === 0) resolve();
-        else reject(new Error(said() || `journalctl ended with ${signal ?? `code ${code}`}`));
+        else reject(new Error(advised(said()) || `journalctl ended with ${signal ?? `code ${code}`}`));
       });
     });
   } finally {

@@ -16,7 +16,8 @@ export function checkMatches(filters: readonly string[], type: FilterType): Opti
       problems.push({
         key: 'systemd_filter',
         index,
-        message: 'is not FIELD=value, with a name of capital letters, digits and underscores',
+        message:
+          'is not FIELD=value, with a name of capital letters, digits and underscores: write _SYSTEMD_UNIT=nginx.service, for instance',
       });
     } else if (type === 'and' && fields.has(field)) {
       problems.push({

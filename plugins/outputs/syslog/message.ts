@@ -53,6 +53,7 @@ export function messageEncoder(
   oneLine: (text: string) => string,
 ): MessageEncoder {
   const modern = options.syslog_format === 'rfc5424';
+  const beforeText = options.syslog_bom ? ` ${BYTE_ORDER_MARK}` : ' ';
   const maxSize = options.syslog_maxsize;
   const longest = options.allow_longer_sd_id ? Number.POSITIVE_INFINITY : MAX_NAME;
   const severityKey = accessor(options.syslog_severity_key);
@@ -162,7 +163,7 @@ export function messageEncoder(
     let textStart = sink.length;
     const text = messageKey === undefined ? undefined : valueText(messageKey(record));
     if (text !== undefined || data === '' || messageKey === undefined) {
-      if (modern) sink.text(` ${BYTE_ORDER_MARK}`);
+      if (modern) sink.text(beforeText);
       textStart = sink.length;
       if (text !== undefined) {
         sink.text(oneLine(text));

@@ -41,6 +41,11 @@ export const messageOptions = {
     .describe(
       "Key of the record, or accessor, of the message's text. Default, and for records that have neither it nor structured data: the whole record as JSON (Fluent Bit sends nothing).",
     ),
+  syslog_bom: boolean()
+    .default(true)
+    .describe(
+      'A byte order mark before the text of an rfc5424 message, as RFC 5424 asks for with UTF-8 and Fluent Bit always sends. Off for receivers that leave it in the text: rsyslog does, and sends none itself.',
+    ),
   allow_longer_sd_id: boolean()
     .default(false)
     .describe('Names in structured data may have more than the 32 characters that RFC 5424 allows.'),

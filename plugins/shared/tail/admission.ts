@@ -34,8 +34,11 @@ export function admit(path: string, base: string | undefined, allowedRoots: read
     if (descriptor !== undefined) closeSync(descriptor);
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return { refused: 'gone', reason: message };
-    // ENXIO: a socket, or a FIFO that nobody writes to.
-    return { refused: code === 'ENXIO' ? 'not_a_file' : 'unreadable', reason: message };
+    // A socket, or a FIFO that nobody writes to.
+    if (code === 'ENXIO') return { refused: 'not_a_file', reason: message };
+    if (code !== 'EACCES' && code !== 'EPERM') return { refused: 'unreadable', reason: message };
+    const reason = `${message}. Give the user of the agent a group that may read it, or the capability CAP_DAC_READ_SEARCH`;
+    return { refused: 'unreadable', reason };
   }
 }
 

@@ -102,6 +102,10 @@ export class Follower {
     this.options.store?.claim();
     adoption.first = false;
     if (this.disturbed) this.scanWithin(0);
+    if (this.files.size === 0 && !this.closed) {
+      const path = this.options.patterns.map(({ text }) => text);
+      this.options.log.info({ path }, 'There is no file to read yet; those that come are read');
+    }
     if (this.closed || !this.options.inotify) return;
     // The end of a directory is told late, or not at all when a link to it was switched.
     this.verifying = setInterval(() => {

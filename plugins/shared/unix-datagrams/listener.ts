@@ -6,7 +6,7 @@ import { chmodSync } from 'node:fs';
 import type { InputContext } from '../../../src/plugin.ts';
 import { BURST } from '../datagram-sink.ts';
 import type { DatagramSink } from '../datagram-sink.ts';
-import { makeWay } from '../unix-socket.ts';
+import { makeWay, pathFailure } from '../unix-socket.ts';
 import { onArrival } from './arrivals.ts';
 import { loadUnixDatagrams } from './native.ts';
 import type { UnixDatagramSocket } from './native.ts';
@@ -62,7 +62,7 @@ export class UnixDatagramListener {
       socket.signal(true);
     } catch (error) {
       this.end();
-      throw new Error(`${this.context.name}: listening on path ${path}: ${(error as Error).message}`, {
+      throw new Error(`${this.context.name}: listening on path ${path}: ${pathFailure(path, error)}`, {
         cause: error,
       });
     }

@@ -216,5 +216,5 @@ function addressOf(path: string): Buffer {
 
 function systemError(what: string, code: number): Error {
   const name = Object.entries(constants.errno).find(([, number]) => number === code)?.[0] ?? `errno ${code}`;
-  return new Error(`${what} failed: ${name}`);
+  return Object.assign(new Error(`${what} failed: ${name}`), { code: name });
 }

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { listenOnPath, makeWay } from '../../../plugins/shared/unix-socket.ts';
+import { listenOnPath, makeWay, pathFailure } from '../../../plugins/shared/unix-socket.ts';
 import { loadUnixDatagrams } from '../../../plugins/shared/unix-datagrams/native.ts';
 
 function freshPath(): string {
@@ -35,6 +35,24 @@ describe('A stream socket', () => {
     );
     expect(existsSync(path)).toBe(true);
   });
+});
+
+it.each([
+  ['EACCES', '/nowhere/at/all/log', 'there is no directory /nowhere/at/all'],
+  ['ENOENT', '/nowhere/at/all/log', 'there is no directory /nowhere/at/all'],
+  ['EACCES', '/tmp/log', 'this user may not make a socket in /tmp; let it write there'],
+  ['EROFS', '/tmp/log', '/tmp is read-only for this process'],
+  ['EINVAL', `/tmp/${'x'.repeat(120)}`, 'the path has 125 bytes'],
+  ['ENOMEM', '/tmp/log', 'the words of the system'],
+])('%s at %s: what was found, and what to do', (code, path, sentence) => {
+  const error = Object.assign(new Error('the words of the system'), { code });
+  expect(pathFailure(path, error)).toContain(sentence);
+});
+
+it('A stream socket in a folder that is not there is a sentence', async () => {
+  await expect(
+    listenOnPath(createServer(), '/nowhere/at/all/log', undefined, 'syslog', 'path'),
+  ).rejects.toThrow('syslog: listening on path /nowhere/at/all/log: there is no directory /nowhere/at/all');
 });
 
 it('A datagram socket leaves a stream socket alone that somebody has', async () => {

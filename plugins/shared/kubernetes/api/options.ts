@@ -58,7 +58,7 @@ export const podDirectoryOptions = {
   use_kubelet: boolean()
     .default(false)
     .describe(
-      'Asks the kubelet of the node for its pods, and the API server only for namespaces. Needs the right to get nodes/proxy.',
+      'Asks the kubelet of the node for its pods, and the API server only for namespaces. Needs the right to get nodes/pods, before Kubernetes 1.33 nodes/proxy.',
     ),
   kubelet_host: string().default('127.0.0.1').describe('Host of the kubelet.'),
   kubelet_port: integer({ min: 1, max: 65_535 }).default(10_250).describe('Port of the kubelet.'),

@@ -49,9 +49,10 @@ export class TokenSource {
       this.stamp = stamp;
       this.readAt = performance.now();
     } catch (error) {
-      throw new ApiFailure('token', `Reading kube_token_file ${file}: ${(error as Error).message}.`, {
-        cause: error,
-      });
+      const { code, message } = error as NodeJS.ErrnoException;
+      const advice =
+        code === 'ENOENT' ? '. Is a ServiceAccount mounted (automountServiceAccountToken)?' : '.';
+      throw new ApiFailure('token', `Reading kube_token_file ${file}: ${message}${advice}`, { cause: error });
     }
     this.check(`kube_token_file ${file}`);
   }

@@ -87,6 +87,23 @@ describe('TCP', () => {
     expect(collector.events.length).toBe(total + 1);
   });
 
+  it('connections have their turns: who sends without end keeps nobody else out', async () => {
+    const { client, collector } = await open({ parser: 'syslog' });
+    const loud = await client();
+    const quiet = await client();
+    collector.fill();
+    const total = 10_000;
+    loud.write(`<13>${'x'.repeat(1000)}\n`.repeat(total));
+    await collector.reached(1);
+    quiet.write('<13>quiet\n');
+    const isThere = (): boolean =>
+      collector.records.some((record) => (record as { message: string }).message === 'quiet');
+    await until(isThere);
+    expect(collector.events.length).toBeLessThan(total / 2);
+    collector.drain();
+    await collector.reached(total + 1);
+  });
+
   it('at the end what the senders have sent is taken, and they are told', async () => {
     const { client, collector, input } = await open({ parser: 'syslog' });
     const idle = await client();

@@ -19,6 +19,14 @@ describe('files', () => {
   it('are found as they come, in directories that come as well', async () => {
     const directory = workspace();
     const run = await tail({ path: join(directory, '*/deep/*.log'), read_from_head: 'on' });
+    // Whoever mistyped the path learns of it.
+    expect(run.log.lines).toMatchObject([
+      {
+        level: 'info',
+        message: /^There is no file to read yet/,
+        fields: { path: [join(directory, '*/deep/*.log')] },
+      },
+    ]);
     writeFileSync(join(directory, 'no.log'), 'no\n');
     mkdirSync(join(directory, 'x'));
     mkdirSync(join(directory, 'x', 'deep'));

@@ -85,6 +85,13 @@ describe('rfc5424', () => {
     expect(line(options, '{"log":{"n":1}}')).toMatch(/ - \ufeff\{"n":1\}$/);
   });
 
+  it('sends no mark where none is wanted', () => {
+    expect(line({ syslog_message_key: 'log', syslog_bom: 'off' }, '{"log":"grüße"}')).toBe(
+      '<14>1 2023-11-14T22:13:20.500000Z - - - - - grüße',
+    );
+    expect(line({ syslog_bom: 'off' }, '{"a":1}')).toMatch(/ - - - - - \{"a":1\}$/);
+  });
+
   it('takes presets, and sends nothing as -', () => {
     const presets = {
       syslog_severity_preset: '2',
@@ -315,7 +322,9 @@ describe('whatever stands in records', () => {
             framing,
           );
           expect(rejected).toEqual([]);
-          const messages = (framing === 'newline' ? linesOf : countedOf)(bytes).map(readSyslog5424);
+          const messages = (framing === 'newline' ? linesOf : countedOf)(bytes).map((message) =>
+            readSyslog5424(message),
+          );
           const expected = records.map(({ log }) =>
             (framing === 'newline' ? onOneLine(log) : log).toWellFormed(),
           );

@@ -292,6 +292,16 @@ describe('openPodDirectory', () => {
       expect(JSON.stringify(log.lines)).toContain('does not accept the token');
     });
 
+    it('says what to do where no token is mounted', async () => {
+      const directory = await watching({ kube_token_file: join(folder, 'none') });
+      expect(await directory.awaitPod(name('a'), 50)).toBe('unknown');
+      await vi.waitFor(
+        () =>
+          expect(JSON.stringify(log.lines)).toMatch(/kube_token_file .*none.*Is a ServiceAccount mounted/),
+        SOON,
+      );
+    });
+
     it('does not wait again for a server that takes requests and says nothing', async () => {
       const directory = await watching();
       await server.until(() => server.watching === 1);
