@@ -96,7 +96,7 @@ describe('writing', () => {
       const whole = put(store, makeChunk(), ['x', 'y']);
       const flushed = store.flush();
       // There is a segment already: the write begins without a turn of the event loop.
-      for (let n = 0; n < 100 && whole.state === 'waiting'; n++) await Promise.resolve();
+      for (let n = 0; n < 100; n++) if (whole.state === 'waiting') await Promise.resolve();
       expect(whole.state).toBe('writing');
       store.settle(part, 'x', 0, 1);
       store.settle(whole, 'x', 0, 3);
