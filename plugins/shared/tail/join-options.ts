@@ -33,7 +33,9 @@ export const joinOptions = {
     ),
   multiline: boolean()
     .default('false')
-    .describe('Join lines from each one that `parser_firstline` takes. `parser` has no effect then, as in Fluent Bit.'),
+    .describe(
+      'Join lines from each one that `parser_firstline` takes. `parser` has no effect then, as in Fluent Bit.',
+    ),
   parser_firstline: string().optional().describe('Parser that takes the first line of a record.'),
   'parser_*': prefix().describe('Further parsers of joined lines (`multiline`), tried in their order.'),
   docker_mode: boolean()
