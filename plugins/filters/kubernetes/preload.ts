@@ -91,7 +91,7 @@ export class PreloadDirectory implements PodDirectory {
       this.options.lists && isRecord(object) && Array.isArray(object['items']) ? object['items'] : undefined;
     if (items === undefined) return podOf(withMetadata(object, { namespace, name, uid: '' }), this.pool);
     for (const item of items) {
-      const pod = podOf(item, this.pool);
+      const pod = podOf(withMetadata(item, { uid: '' }), this.pool);
       if (pod?.namespace === namespace && pod.name === name) return pod;
     }
     return 'absent';

@@ -40,6 +40,9 @@ describe('metadata from files', () => {
     const list = { items: [{ metadata: { name: 'web', namespace: 'other', uid: 'u-0' } }, POD, 'junk'] };
     const { record } = await added({ 'shop_web.meta': list }, { use_kubelet: 'on' });
     expect(record['kubernetes']).toMatchObject({ pod_id: 'u-1' });
+    const plain = { items: [{ metadata: { name: 'web', namespace: 'shop', labels: { a: 'b' } } }] };
+    const { record: bare } = await added({ 'shop_web.meta': plain }, { use_kubelet: 'on' });
+    expect(bare['kubernetes']).toMatchObject({ labels: { a: 'b' } });
     // As in Fluent Bit that is a pod of which nothing is said, where no kubelet is asked.
     const other = await added({ 'shop_web.meta': list });
     expect(other.record['kubernetes']).not.toHaveProperty('pod_id');
