@@ -83,7 +83,7 @@ function containersOf(spec: unknown, status: unknown, pool: StringPool): PodCont
   };
   for (const key of SPECS) for (const each of objectsOf(spec, key)) add(each, statuses.get(each['name']));
   // Metadata from files may lack the specification.
-  for (const status of [...statuses.values()]) add(status, status);
+  for (const left of statuses.values()) add(left, left);
   return containers;
 }
 
