@@ -33,6 +33,15 @@ export function podOf(object: unknown, pool: StringPool): Pod | undefined {
   };
 }
 
+/**
+ * An answer to who asked for one object: it has the names that were asked for, whatever stands in it, as in Fluent Bit. Undefined for
+ * what is no object of the API.
+ */
+export function answerNamed(object: unknown, names: { name: string; namespace?: string }): unknown {
+  if (!isRecord(object) || object['kind'] === 'Status' || !isRecord(object['metadata'])) return undefined;
+  return { ...object, metadata: { uid: '', ...object['metadata'], ...names } };
+}
+
 /** The uid that the paths of a static pod's logs have. */
 export function configHashOf(pod: Pod): string | undefined {
   const { annotations } = pod;
