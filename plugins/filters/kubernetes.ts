@@ -58,6 +58,7 @@ function createFilter(
     directory,
     read: options.use_journal ? (text) => reader.from(text) : (tag) => reader.fromTag(tag),
     namesOnly: options.use_tag_for_meta,
+    namesOfAbsent: options.use_kubelet,
     honoured: ['parser', 'exclude'],
   });
   const parts = { containers, directory, merger, without: new WithoutMetadata(context) };

@@ -12,6 +12,7 @@ import { HttpReceiver } from '../shared/http-receiver/receiver.ts';
 import { successHeaderProblems } from '../shared/http-receiver/success-headers.ts';
 import { openListenerTls } from '../shared/listener.ts';
 import { HttpProtocol } from './http/protocol.ts';
+import { tagReader } from './http/tag.ts';
 
 const SUCCESS_CODES: readonly number[] = [200, 201, 202, 204];
 
@@ -27,7 +28,9 @@ export default defineInput({
       ),
     tag_key: string()
       .optional()
-      .describe('Key, or record accessor, whose text is the tag of its record; wins over tag and path.'),
+      .describe(
+        'Key, or record accessor, whose text is the tag of its record, made one as the path is; wins over tag and path.',
+      ),
     successful_response_code: integer()
       .default(201)
       .describe('Status of the answer once the records are safe: 200, 201, 202 or 204.'),
@@ -73,7 +76,7 @@ export default defineInput({
     const protocol = new HttpProtocol({
       tag: options.tag,
       defaultTag: context.tag,
-      tagKey: tagKey === undefined ? undefined : { text: tagKey, read: compileAccessor(tagKey) },
+      tagKey: tagKey === undefined ? undefined : { text: tagKey, read: tagReader(compileAccessor(tagKey)) },
       remoteAddressKey: options.add_remote_addr ? options.remote_addr_key : undefined,
       successCode: options.successful_response_code,
       successHeaders: options.success_header,

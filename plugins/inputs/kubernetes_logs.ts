@@ -88,7 +88,7 @@ export default defineInput({
       {
         ...followSettings(options, cwd),
         patterns: joinBraces(options.path).map((text) => compilePattern(text, cwd)),
-        tagOf: chooseNamespaces(options, compileTag(context.tag, translateRegex(FILE))),
+        tagOf: chooseNamespaces(options, compileTag(context.tag, translateRegex(FILE), { starIsPath: true })),
         readFromHead: options.read_from_head,
         key: 'log',
         formatOf: () => format,

@@ -31,7 +31,9 @@ export default defineInput({
       .describe('Key under which the offset of the line in its file is added, in bytes.'),
     tag_regex: string()
       .optional()
-      .describe('Expression over the path; its named groups stand as `<group>` in `tag`.'),
+      .describe(
+        'Expression over the path; its named groups stand as `<group>` in `tag`, where one that found nothing is `_` and `*` is itself.',
+      ),
     skip_empty_lines: boolean().default('false').describe('Leave out lines without a character.'),
     ...followOptions,
     'unicode.encoding': enumOf(...UNICODE_ENCODINGS)
@@ -56,7 +58,7 @@ export default defineInput({
     }
     return problems;
   },
-  tags: (options, tag) => [options.tag_regex === undefined ? tag : tag.replaceAll(/<\w+>/g, '*')],
+  tags: (options, tag) => [options.tag_regex === undefined ? tag : tag.replaceAll(/<[^<>]*>/g, '*')],
   async create(options, context) {
     const { cwd } = context;
     const tagRegex = options.tag_regex === undefined ? undefined : translateRegex(options.tag_regex);

@@ -1,5 +1,6 @@
 /**
- * logfmt: `level=info msg="with \"quotes\"" done`. A key without a value is true. What is neither key nor value, a stray quote or
+ * logfmt: `level=info msg="with \"quotes\"" done`. A key without a value is true, or, as in Fluent Bit where there
+ * are `types`, what these make of an empty text. What is neither key nor value, a stray quote or
  * equals sign, is passed over.
  */
 import { boolean, defineParser, setKey, unescapeUnicode } from '../../src/plugin.ts';
@@ -92,7 +93,7 @@ class LogfmtParser implements Parser {
       found = true;
       if (line.charCodeAt(at) !== EQUALS) {
         if (!bareKeys) return this.fail(BARE_KEY);
-        setKey(record, key, true);
+        setKey(record, key, this.valueOf(key, '', false));
         continue;
       }
       at++;
@@ -122,17 +123,20 @@ class LogfmtParser implements Parser {
 
   /** Stores a pair; false when it is a time that cannot be read. */
   private store(key: string, written: string, quoted: boolean, into: ParsedEvent): boolean {
-    const { casts, time } = this.parts;
+    const { time } = this.parts;
     const text = quoted ? unescapeUnicode(written) : written;
     if (time !== undefined && key === time.key && text !== '') {
       if (!time.read(text, into)) return false;
       if (!time.keep) return true;
     }
-    let value: Value = text;
-    if (text === '' && !quoted) value = true;
-    else if (casts !== undefined) value = casts.get(key)?.(text) ?? text;
-    setKey(into.record, key, value);
+    setKey(into.record, key, this.valueOf(key, text, quoted));
     return true;
+  }
+
+  private valueOf(key: string, text: string, quoted: boolean): Value {
+    const { casts } = this.parts;
+    if (casts === undefined) return text === '' && !quoted ? true : text;
+    return casts.get(key)?.(text) ?? text;
   }
 }
 

@@ -4,9 +4,10 @@
  */
 import { isTooDeep, parseExact } from '../../src/plugin.ts';
 import type { Value } from '../../src/plugin.ts';
+import { escapeControls } from './lenient-json.ts';
 
 export interface JsonSink {
-  /** A whole map or list, and its text. */
+  /** A whole map or list, and its text; control characters in it, such as tabs, are escaped there. */
   value(value: Value, text: string): void;
   /** A line, or the rest of one, that is no map or list, or nests too deep. */
   text(line: string): void;
@@ -70,13 +71,15 @@ export class JsonStream {
 
   private parse(text: string): boolean {
     if (!/^[ \t\r]*[{[]/.test(text) || isTooDeep(text)) return false;
-    let value: Value;
-    try {
-      value = parseExact(text);
-    } catch {
-      return false;
+    const value = parseOr(text);
+    if (value !== undefined) {
+      this.sink.value(value, text);
+      return true;
     }
-    this.sink.value(value, text);
+    const escaped = escapeControls(text);
+    const lenient = escaped === undefined ? undefined : parseOr(escaped);
+    if (escaped === undefined || lenient === undefined) return false;
+    this.sink.value(lenient, escaped);
     return true;
   }
 
@@ -152,6 +155,15 @@ export class JsonStream {
         this.expected = ', or end';
         return true;
     }
+  }
+}
+
+/** Undefined for what is no JSON. */
+function parseOr(text: string): Value | undefined {
+  try {
+    return parseExact(text);
+  } catch {
+    return undefined;
   }
 }
 

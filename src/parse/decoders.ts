@@ -112,9 +112,9 @@ function decodeField(record: LogRecord, field: string, rules: readonly Rule[]): 
   return changed;
 }
 
-/** Objects and lists only: a text that happens to be a number stays a text. */
+/** Objects only, as in Fluent Bit: a text that happens to be a number or a list stays a text. */
 function decodeJson(text: string): Value | undefined {
-  if (!/^\s*[{[]/.test(text) || isTooDeep(text)) return undefined;
+  if (!/^\s*\{/.test(text) || isTooDeep(text)) return undefined;
   try {
     return parseExact(text);
   } catch {

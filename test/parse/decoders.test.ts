@@ -13,7 +13,7 @@ describe('compileDecoders', () => {
 
   it.each<[what: string, replacing: string[], adding: string[], text: string, record: LogRecord | false]>([
     ['an object in place', ['json log'], [], ' {"a":1}\n', { log: { a: 1 }, k: 1 }],
-    ['a list in place', ['json log'], [], '[1]', { log: [1], k: 1 }],
+    ['no list in place', ['json log'], [], '[1]', false],
     ['no object', ['json log'], [], '"a"', false],
     ['broken', ['json log'], [], '{a', false],
     ['exact digits', ['json log'], [], '{"a":9007199254740993}', { log: { a: 9007199254740993n }, k: 1 }],

@@ -132,7 +132,7 @@ describe('the directory of pods', () => {
       return metadata.uid;
     });
     const found = await Promise.all(names.map((name) => find(directory, name)));
-    expect(found.map((pod) => (typeof pod === 'object' ? [pod.uid, pod.labels['app']] : pod))).toEqual(
+    expect(found.map((pod) => (typeof pod === 'object' ? [pod.uid, pod.labels?.['app']] : pod))).toEqual(
       names.map((name, index) => [uids[index], name]),
     );
     await until(() => sum('tailrace_kubernetes_pods', { state: 'deleted' }) === 500);

@@ -34,7 +34,7 @@ export interface PreloadOptions {
 export class PreloadDirectory implements PodDirectory {
   private readonly options: PreloadOptions;
   private readonly pool = new StringPool();
-  private readonly pods = new Map<string, Pod | 'none'>();
+  private readonly pods = new Map<string, Pod | 'none' | 'absent'>();
   private readonly namespaces = new Map<string, Namespace | 'none'>();
 
   constructor(options: PreloadOptions) {
@@ -43,7 +43,8 @@ export class PreloadDirectory implements PodDirectory {
 
   pod(query: PodQuery): Answer<Pod> | undefined {
     const known = this.pods.get(podFile(query));
-    return known === 'none' ? this.options.behind.pod(query) : known && { found: known };
+    if (known === 'none') return this.options.behind.pod(query);
+    return known === 'absent' ? known : known && { found: known };
   }
 
   async awaitPod(query: PodQuery, waitMs: number): Promise<Answer<Pod>> {
@@ -84,15 +85,16 @@ export class PreloadDirectory implements PodDirectory {
     return this.options.behind.close();
   }
 
-  private readPod(object: unknown, { namespace, name }: PodQuery): Pod | undefined {
+  /** `absent`: there is a list, and the pod is not in it. */
+  private readPod(object: unknown, { namespace, name }: PodQuery): Pod | 'absent' | undefined {
     const items =
       this.options.lists && isRecord(object) && Array.isArray(object['items']) ? object['items'] : undefined;
     if (items === undefined) return podOf(withMetadata(object, { namespace, name, uid: '' }), this.pool);
     for (const item of items) {
-      const pod = podOf(item, this.pool);
+      const pod = podOf(withMetadata(item, { uid: '' }), this.pool);
       if (pod?.namespace === namespace && pod.name === name) return pod;
     }
-    return undefined;
+    return 'absent';
   }
 
   /** What the file holds; undefined when it is not there or no JSON. */

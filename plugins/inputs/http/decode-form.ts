@@ -1,4 +1,7 @@
-/** Form bodies (`application/x-www-form-urlencoded`): one record of texts, as in Fluent Bit; a pair without `=` does not count. */
+/**
+ * Form bodies (`application/x-www-form-urlencoded`): one record of texts, as in Fluent Bit: a pair without `=` does not count, and keys
+ * are taken as they stand.
+ */
 import { setKey } from '../../../src/plugin.ts';
 import type { LogRecord } from '../../../src/plugin.ts';
 import type { RequestBatches } from '../../shared/http-receiver/batches.ts';
@@ -10,7 +13,7 @@ export function decodeForm(body: string, into: RequestBatches): void {
   let pairs = 0;
   for (const pair of body.split('&')) {
     const equals = pair.indexOf('=');
-    const key = decode(pair.slice(0, Math.max(equals, 0)));
+    const key = pair.slice(0, Math.max(equals, 0)).trim();
     if (key === '') continue;
     setKey(record, key, decode(pair.slice(equals + 1)));
     pairs++;
@@ -23,12 +26,14 @@ export function decodeForm(body: string, into: RequestBatches): void {
   into.take(record, undefined);
 }
 
+/** A value that is not valid percent-encoding stays as it is. */
 function decode(text: string): string {
-  const plain = text.trim().replaceAll('+', ' ');
-  if (!plain.includes('%')) return plain;
-  try {
-    return decodeURIComponent(plain);
-  } catch {
-    throw new Refusal(400, 'The form is not valid percent-encoding.');
-  }
+  const plain = text.trim();
+  if (/%(?![0-9a-f]{2})/i.test(plain)) return plain;
+  const spaced = plain.replaceAll('+', ' ');
+  if (!spaced.includes('%')) return spaced;
+  const bytes = Buffer.from(spaced)
+    .toString('latin1')
+    .replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return Buffer.from(bytes, 'latin1').toString();
 }

@@ -5,19 +5,22 @@
 import { isRecord, isTooDeep, parseExact } from '../../../src/plugin.ts';
 import type { Value } from '../../../src/plugin.ts';
 import { readEvent } from '../../shared/json-event.ts';
+import { escapeControls } from '../../shared/lenient-json.ts';
 import { JsonStream } from '../../shared/json-stream.ts';
 import type { RequestBatches } from '../../shared/http-receiver/batches.ts';
 import { splitList } from './json-list.ts';
 import { Refusal } from '../../shared/http-receiver/refusal.ts';
 
-/** Takes a JSON text in. Throws {@link Refusal}. */
+/** Takes a JSON text in; control characters may stand in its strings, as in Fluent Bit. Throws {@link Refusal}. */
 export function decodeJson(body: string, into: RequestBatches): void {
   const text = body.trim();
   if (text === '')
     throw new Refusal(400, 'The body is empty: a JSON object or an array of objects is expected.');
   refuseDeep(text, 'The body');
   const value = parse(text);
-  if (value === undefined) decodeSeveral(text, into);
+  const escaped = value === undefined ? escapeControls(text) : undefined;
+  if (escaped !== undefined) decodeJson(escaped, into);
+  else if (value === undefined) decodeSeveral(text, into);
   else if (Array.isArray(value) && readEvent(value) === undefined) takeList(text, value, into);
   else takeValue(value, text, 'The body', into);
 }

@@ -27,6 +27,8 @@ export interface ContainersOptions {
   read: (text: string) => NamesFound | undefined;
   /** The metadata of pods; undefined: it is left out. `names`: made of the names alone. */
   pods: MetadataParts | 'names' | undefined;
+  /** A pod that is not known to whoever knows all of them, a kubelet: its names are there all the same. */
+  namesOfAbsent?: boolean;
   /** The metadata of namespaces; undefined: it is left out. */
   namespaces: { labels: boolean; annotations: boolean } | undefined;
   waitMs: number;
@@ -123,14 +125,18 @@ export class Containers {
     const { pods, namespaces, policy } = this.options;
     const fields: SharedField[] = [];
     let missing: Missing | undefined;
-    if (pods === 'names') fields.push(namesField(names));
-    else if (pods !== undefined) {
-      if (typeof pod === 'string') missing = areNames(names) ? pod : 'tag';
-      else fields.push(podField(names as ContainerNames, pod, pods));
+    if (pods === 'names') {
+      if (names.pod !== undefined && names.namespace !== undefined) fields.push(namesField(names));
+      else missing = 'tag';
+    } else if (pods !== undefined) {
+      if (typeof pod === 'string') {
+        missing = areNames(names) ? pod : 'tag';
+        if (missing === 'absent' && this.options.namesOfAbsent === true) fields.push(namesField(names));
+      } else fields.push(podField(names as ContainerNames, pod, pods));
     }
     if (namespaces !== undefined) {
       if (typeof namespace === 'string') missing ??= namespace;
-      else fields.push(namespaceField(namespace, namespaces));
+      else fields.push(namespaceField(names.namespace ?? namespace.name, namespace, namespaces));
     }
     const allowed = typeof pod === 'string' ? undefined : policy.of(pod, names.container);
     return { names, fields, policy: allowed, missing };

@@ -16,7 +16,7 @@ import type {
   PluginContext,
   Value,
 } from '../../../src/plugin.ts';
-import { escapeControls } from './lenient-json.ts';
+import { escapeControls } from '../lenient-json.ts';
 
 export const mergeOptions = {
   merge_log: boolean()

@@ -67,18 +67,20 @@ export function openContainers(
     read: ContainersOptions['read'];
     /** Only names are wanted, and nobody is asked. */
     namesOnly: boolean;
+    namesOfAbsent?: boolean;
     /** What pods may say that the plugin knows how to do. */
     honoured: readonly Property[];
   },
 ): Containers {
   const { labels, annotations, owner_references: ownerReferences } = options;
-  const { directory, read, namesOnly, honoured } = parts;
+  const { directory, read, namesOnly, namesOfAbsent = false, honoured } = parts;
   const wanted = namesOnly ? 'names' : ({ labels, annotations, ownerReferences } as const);
   return new Containers({
     directory,
     policy: new AnnotationPolicy(options, context, honoured),
     read,
     pods: options.namespace_metadata_only ? undefined : wanted,
+    namesOfAbsent,
     namespaces: wantsNamespaces(options)
       ? { labels: options.namespace_labels, annotations: options.namespace_annotations }
       : undefined,

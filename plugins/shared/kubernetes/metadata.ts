@@ -77,9 +77,10 @@ export function namesField({ pod, namespace, container, containerId }: Partial<C
   return sharedField('kubernetes', value);
 }
 
-/** The field `kubernetes_namespace`. */
+/** The field `kubernetes_namespace`, by the name that the tag has. */
 export function namespaceField(
-  { name, labels, annotations }: Namespace,
+  name: string,
+  { labels, annotations }: Namespace,
   parts: { labels: boolean; annotations: boolean },
 ): SharedField {
   const value = compact([
@@ -101,16 +102,15 @@ function withoutScheme(id: string): string {
 }
 
 function owners({ ownerReferences }: Pod): Value | undefined {
-  if (ownerReferences.length === 0) return undefined;
-  return ownerReferences.map((owner) => compact(Object.entries(owner) as [string, Value | undefined][]));
+  return ownerReferences?.map((owner) => compact(Object.entries(owner) as [string, Value | undefined][]));
 }
 
-/** A copy that may be frozen; undefined where there is nothing in it. A label without value is one all the same. */
-function map(from: Readonly<Record<string, string>>): Value | undefined {
+/** A copy that may be frozen. A label without value is one all the same. */
+function map(from: Readonly<Record<string, string>> | undefined): Value | undefined {
+  if (from === undefined) return undefined;
   const record: LogRecord = {};
-  const entries = Object.entries(from);
-  for (const [key, value] of entries) setKey(record, key, value);
-  return entries.length === 0 ? undefined : record;
+  for (const [key, value] of Object.entries(from)) setKey(record, key, value);
+  return record;
 }
 
 /** A record of the entries that have a value. */

@@ -28,17 +28,19 @@ export interface Pod {
   nodeName?: string;
   podIp?: string;
   hostIp?: string;
-  labels: Readonly<Record<string, string>>;
-  annotations: Readonly<Record<string, string>>;
-  ownerReferences: readonly OwnerReference[];
+  /** These three are there, empty or not, where the object has them. */
+  labels?: Readonly<Record<string, string>>;
+  annotations?: Readonly<Record<string, string>>;
+  ownerReferences?: readonly OwnerReference[];
   /** Init and ephemeral containers included. */
   containers: readonly PodContainer[];
 }
 
 export interface Namespace {
   name: string;
-  labels: Readonly<Record<string, string>>;
-  annotations: Readonly<Record<string, string>>;
+  /** These two are there, empty or not, where the object has them. */
+  labels?: Readonly<Record<string, string>>;
+  annotations?: Readonly<Record<string, string>>;
 }
 
 /** Which pod is meant. A name may be used again: uid or container id tell its generations apart. */

@@ -89,7 +89,7 @@ export class AnnotationPolicy {
 
   /** What the pod's annotations make of the logs of one of its containers. */
   of(pod: Pod, container: string | undefined): ContainerPolicy {
-    const { stdout, stderr, refused } = readAnnotations(pod.annotations, container, (property, value) =>
+    const { stdout, stderr, refused } = readAnnotations(pod.annotations ?? {}, container, (property, value) =>
       this.judge(pod.namespace, property, value),
     );
     for (const one of refused) this.tell(pod, one);

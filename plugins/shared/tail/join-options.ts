@@ -33,7 +33,9 @@ export const joinOptions = {
     ),
   multiline: boolean()
     .default('false')
-    .describe('Join lines from each one that `parser_firstline` takes. Not with `parser`.'),
+    .describe(
+      'Join lines from each one that `parser_firstline` takes. `parser` has no effect then, as in Fluent Bit.',
+    ),
   parser_firstline: string().optional().describe('Parser that takes the first line of a record.'),
   'parser_*': prefix().describe('Further parsers of joined lines (`multiline`), tried in their order.'),
   docker_mode: boolean()
@@ -99,9 +101,9 @@ export function checkJoin(options: JoinValues): OptionProblem[] {
       if (options[key]) problems.push({ key, level: 'warning', message: without });
   } else if (options.multiline && options.parser !== undefined) {
     problems.push({
-      key: 'multiline',
+      key: 'parser',
       level: 'warning',
-      message: 'has no effect where parser is set, as in Fluent Bit: that takes each line by itself',
+      message: 'has no effect where multiline is on, as in Fluent Bit: parser_firstline takes the lines',
     });
   }
   return problems;
@@ -154,7 +156,7 @@ export function formatOf(
     const waitMs = options.docker_mode_flush * 1000;
     return { parser, join: new DockerModePlan({ first, parser, key, waitMs, onUnparsed }) };
   }
-  if (!options.multiline || parser !== undefined) return { parser, join: undefined };
+  if (!options.multiline) return { parser, join: undefined };
   return {
     parser: undefined,
     join: new FirstLinePlan({

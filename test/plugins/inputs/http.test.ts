@@ -87,7 +87,7 @@ describe('tags', () => {
     expect(collector.events.map(({ tag, record }) => [tag, (record as { n: number }).n])).toEqual([
       ['a', 1],
       ['a', 4],
-      ['b/c', 2],
+      ['b_c', 2],
       ['rest', 3],
       ['rest', 6],
     ]);
@@ -98,9 +98,17 @@ describe('tags', () => {
     expect((await answer).status).toBe(201);
   });
 
-  it('are refused with the whole body when they hold what no tag may', async () => {
+  it('have an underscore for every byte that no tag may have, as in Fluent Bit', async () => {
     const { port, collector } = await open({ options: { tag_key: 'tag' } });
-    const { status, body } = await send(port, { body: '[{"tag":"good"},{"tag":"b a d"}]' });
+    await send(port, { path: '/a', body: '[{"tag":"my-app/x y"},{"tag":"é*"},{"tag":""}]' });
+    expect(collector.events.map(({ tag }) => tag)).toEqual(['my_app_x_y', '___', 'a']);
+  });
+
+  it('are refused with the whole body when they are too long or too many', async () => {
+    const { port, collector } = await open({ options: { tag_key: 'tag' } });
+    const { status, body } = await send(port, {
+      body: JSON.stringify([{ tag: 'good' }, { tag: 'x'.repeat(257) }]),
+    });
     expect([status, JSON.parse(body)]).toEqual([
       400,
       { error: expect.stringMatching(/The key tag of a record holds no tag/) },

@@ -27,6 +27,11 @@ describe('values', () => {
       [{ a: [1, 'x]}'] }, { b: 2 }],
     ],
     ['wide numbers', ['{"n":12345678901234567890}'], [{ n: 12345678901234567890n }]],
+    [
+      'control characters in texts',
+      ['{"a":"x\ty\u0001"}[1]', '["\t"] {'],
+      [{ a: 'x\ty\u0001' }, [1], ['\t'], { text: ' {' }],
+    ],
     ['blank lines between', ['', '  ', '{}'], [{}]],
   ])('%s', (_, lines, values) => {
     expect(read(lines)).toEqual(values);

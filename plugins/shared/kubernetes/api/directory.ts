@@ -13,7 +13,7 @@ import { Contact, wholeMs } from './contact.ts';
 import { ApiFailure, asFailure } from './failure.ts';
 import { pagesOf } from './list.ts';
 import { Namespaces } from './namespaces.ts';
-import { namespaceOf, podOf } from './pod-of.ts';
+import { answerNamed, namespaceOf, podOf } from './pod-of.ts';
 import { nameKey, PodTable } from './pod-table.ts';
 import { watchPods } from './pod-watch.ts';
 import type { DirectorySettings } from './settings.ts';
@@ -250,7 +250,7 @@ export class ApiPodDirectory implements PodDirectory {
   private async getPod({ namespace, name }: PodQuery): Promise<void> {
     this.telemetry.request('pod');
     const object = await this.getOrNothing(objectPath('namespaces', namespace, 'pods', name));
-    const pod = podOf(object, this.pool);
+    const pod = podOf(answerNamed(object, { namespace, name }), this.pool);
     const now = performance.now();
     if (pod !== undefined) this.table.put(pod, now);
     if (!this.isWatched) this.table.evict(MAX_PODS);
@@ -267,7 +267,8 @@ export class ApiPodDirectory implements PodDirectory {
   }
 
   private async getNamespace(name: string): Promise<Namespace | undefined> {
-    return namespaceOf(await this.getOrNothing(objectPath('namespaces', name)), this.pool);
+    const object = await this.getOrNothing(objectPath('namespaces', name));
+    return namespaceOf(answerNamed(object, { name }), this.pool);
   }
 
   /** A list that was begun after the call, shared by all that ask meanwhile. */

@@ -40,6 +40,9 @@ describe('metadata from files', () => {
     const list = { items: [{ metadata: { name: 'web', namespace: 'other', uid: 'u-0' } }, POD, 'junk'] };
     const { record } = await added({ 'shop_web.meta': list }, { use_kubelet: 'on' });
     expect(record['kubernetes']).toMatchObject({ pod_id: 'u-1' });
+    const plain = { items: [{ metadata: { name: 'web', namespace: 'shop', labels: { a: 'b' } } }] };
+    const { record: bare } = await added({ 'shop_web.meta': plain }, { use_kubelet: 'on' });
+    expect(bare['kubernetes']).toMatchObject({ labels: { a: 'b' } });
     // As in Fluent Bit that is a pod of which nothing is said, where no kubelet is asked.
     const other = await added({ 'shop_web.meta': list });
     expect(other.record['kubernetes']).not.toHaveProperty('pod_id');
@@ -79,9 +82,35 @@ describe('metadata from files', () => {
   });
 
   it('an object that is no pod is as no file', async () => {
-    for (const text of ['[]', '7', '{"items":[]}']) {
+    for (const text of ['[]', '7']) {
       expect((await added({ 'shop_web.meta': text }, { use_kubelet: 'on' })).record).toEqual({});
     }
+  });
+
+  it('of a pod that a kubelet does not list: the names alone, as in Fluent Bit', async () => {
+    const list = { items: [{ ...POD, metadata: { ...POD.metadata, name: 'web-2' } }] };
+    const { record } = await added({ 'shop_web.meta': list }, { use_kubelet: 'on' });
+    expect(record['kubernetes']).toEqual({
+      pod_name: 'web',
+      namespace_name: 'shop',
+      container_name: 'app',
+      docker_id: expect.any(String),
+    });
+  });
+
+  it('without specification: what the status says of containers', async () => {
+    const { metadata, status } = POD;
+    const { record } = await added({ 'shop_web.meta': { metadata, status } });
+    expect(record['kubernetes']).toMatchObject({ container_hash: 'sha256:12', container_image: 'img' });
+  });
+
+  it('of a namespace that is called otherwise there: the name that the tag has', async () => {
+    const options = { namespace_labels: 'on', namespace_metadata_only: 'on' };
+    const { record } = await added(
+      { 'shop.namespace_meta': { metadata: { name: 'x', labels: {} } } },
+      options,
+    );
+    expect(record).toEqual({ kubernetes_namespace: { name: 'shop', labels: {} } });
   });
 
   it('read once', async () => {

@@ -101,6 +101,15 @@ describe('multiline', () => {
     ]);
   });
 
+  it('does without parser, as in Fluent Bit', async () => {
+    const run = await read(
+      ['INFO a', ' b'],
+      { ...options, parser: 'all' },
+      { ...parsers(), all: regex('^(?<all>.*)$') },
+    );
+    expect(records(run)).toEqual([{ level: 'INFO', message: 'a\n b' }]);
+  });
+
   it('loses nothing that comes before the first line', async () => {
     const run = await read(['n=1', 'INFO a'], options, parsers());
     expect(records(run)).toEqual([{ n: '1' }, { level: 'INFO', message: 'a' }]);

@@ -49,12 +49,14 @@ it('parts can be left out, and what is not known is', () => {
     container_name: 'side',
     container_hash: 'sha256:34',
   });
-  const bare = { ...POD, uid: '', labels: {}, annotations: {}, ownerReferences: [], containers: [] };
-  const { nodeName: _node, podIp: _ip, ...unscheduled } = bare;
-  expect(podField({ pod: 'p', namespace: 'n' }, unscheduled, ALL).value).toEqual({
+  const bare = { namespace: 'n', name: 'p', uid: '', containers: [] };
+  expect(podField({ pod: 'p', namespace: 'n' }, bare, ALL).value).toEqual({
     pod_name: 'p',
     namespace_name: 'n',
   });
+  expect(podField(NAMES, { ...bare, labels: {}, annotations: {}, ownerReferences: [] }, ALL).value).toEqual(
+    expect.objectContaining({ labels: {}, annotations: {}, ownerReferences: [] }),
+  );
 });
 
 it('labels and annotations without value are there, as in Fluent Bit', () => {
@@ -62,8 +64,8 @@ it('labels and annotations without value are there, as in Fluent Bit', () => {
   expect(podField(NAMES, pod, ALL).member).toContain(
     '"labels":{"app":"web","canary":""},"annotations":{"note":""}',
   );
-  const namespace = { name: 'shop', labels: { restricted: '' }, annotations: {} };
-  expect(namespaceField(namespace, { labels: true, annotations: true }).member).toBe(
+  const namespace = { name: 'shop', labels: { restricted: '' } };
+  expect(namespaceField('shop', namespace, { labels: true, annotations: true }).member).toBe(
     '"kubernetes_namespace":{"name":"shop","labels":{"restricted":""}}',
   );
 });
@@ -77,9 +79,9 @@ it('what the name of the log says wins over the status', () => {
 });
 
 it('namespaces', () => {
-  const namespace = { name: 'shop', labels: { team: 'a' }, annotations: {} };
-  expect(namespaceField(namespace, { labels: true, annotations: true }).member).toBe(
-    '"kubernetes_namespace":{"name":"shop","labels":{"team":"a"}}',
+  const namespace = { name: 'other', labels: { team: 'a' }, annotations: {} };
+  expect(namespaceField('shop', namespace, { labels: true, annotations: true }).member).toBe(
+    '"kubernetes_namespace":{"name":"shop","labels":{"team":"a"},"annotations":{}}',
   );
 });
 
