@@ -90,7 +90,7 @@ describe('writing', () => {
       const big = put(store, makeChunk({ records: 40_000, size: 1 }), ['a rather long name of an output']);
       await store.flush();
       // The log is so large that it will be begun anew.
-      for (let n = 0; isBegunAnew && n < 25_000; n++)
+      for (let n = 0; n < (isBegunAnew ? 25_000 : 0); n++)
         store.settle(big, 'a rather long name of an output', n, n + 1);
       const part = put(store, makeChunk(), ['x']);
       const whole = put(store, makeChunk(), ['x', 'y']);
