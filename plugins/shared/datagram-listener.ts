@@ -2,13 +2,12 @@
  * Listens for UDP datagrams. Nobody can be told to wait: what comes while the pipeline has no room is kept up to a limit, and beyond it dropped
  * and counted. What the kernel drops before, because its receive buffer is full, is counted apart (`kernel-drops.ts`).
  */
-import { createSocket } from 'node:dgram';
-import type { Socket } from 'node:dgram';
-import { once } from 'node:events';
 import { lookup } from 'node:dns/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { listenFailure } from '../../src/plugin.ts';
 import type { InputContext } from '../../src/plugin.ts';
+import { bindDatagrams } from './datagram-receiver.ts';
+import type { DatagramReceiver } from './datagram-receiver.ts';
 import { BURST } from './datagram-sink.ts';
 import type { DatagramSink, Sender } from './datagram-sink.ts';
 import { KernelDrops } from './kernel-drops.ts';
@@ -50,11 +49,10 @@ export class DatagramListener {
   private readonly context: InputContext;
   private readonly sink: DatagramSink;
   private readonly drops = new Rarely();
-  private socket: Socket | undefined;
+  private socket: DatagramReceiver | undefined;
   private kernelDrops: KernelDrops | undefined;
   /** Taken and not flushed. */
   private taken = 0;
-  private isFlushDue = false;
   private isWaiting = false;
   private backlog: Waiting[] = [];
   private backlogBytes = 0;
@@ -71,25 +69,19 @@ export class DatagramListener {
   async start(): Promise<DatagramPlace> {
     const { host, port, sharePort } = this.settings;
     const { context } = this;
+    let socket: DatagramReceiver;
     try {
-      const { family } = await lookup(host);
-      // One socket for both kinds, as with TCP.
-      const socket = createSocket({ type: family === 6 ? 'udp6' : 'udp4', reusePort: sharePort });
-      this.socket = socket;
-      socket.on('message', this.onMessage);
-      socket.bind({ address: host, port });
-      await once(socket, 'listening');
+      const { address } = await lookup(host);
+      socket = await bindDatagrams({ address, port, sharePort }, this, context);
     } catch (error) {
-      this.socket?.close();
-      this.socket = undefined;
       const attempt = { who: context.name, host, port, hostKey: 'listen', portKey: 'port' };
       throw new Error(listenFailure(attempt, error as NodeJS.ErrnoException), { cause: error });
     }
-    const { socket } = this;
-    socket.on('error', (error) => context.log.error({ error }, 'Cannot receive datagrams; will try again'));
+    this.socket = socket;
     const receiveBufferBytes = this.askForBuffer(socket);
     const place = socket.address();
     this.kernelDrops = new KernelDrops(place.port, context);
+    socket.start(receiveBufferBytes);
     return { address: place.address, port: place.port, receiveBufferBytes };
   }
 
@@ -104,16 +96,13 @@ export class DatagramListener {
     }
     this.socket = undefined;
     this.kernelDrops?.close();
-    socket.removeAllListeners('message');
-    await new Promise<void>((resolve) => {
-      socket.close(resolve);
-    });
+    await socket.close();
     // There may be no room: it cannot be had again.
     this.takeBacklog();
     void this.sink.flush();
   }
 
-  private askForBuffer(socket: Socket): number {
+  private askForBuffer(socket: DatagramReceiver): number {
     const { receiveBufferBytes: written } = this.settings;
     const wanted = written ?? WANTED_BUFFER;
     try {
@@ -132,7 +121,8 @@ export class DatagramListener {
     return got;
   }
 
-  private readonly onMessage = (bytes: Buffer, sender: Sender): void => {
+  /** Takes a datagram; its memory is the receiver's again when this returns. */
+  readonly take = (bytes: Buffer, sender: Sender): void => {
     this.received++;
     if (this.isWaiting) {
       this.keep(bytes, sender);
@@ -141,14 +131,10 @@ export class DatagramListener {
     this.sink.take(bytes, sender, false);
     this.taken++;
     if (this.taken >= BURST) this.flush();
-    else if (!this.isFlushDue) {
-      this.isFlushDue = true;
-      setImmediate(this.onTurn);
-    }
   };
 
-  private readonly onTurn = (): void => {
-    this.isFlushDue = false;
+  /** Those that came together are taken. */
+  readonly over = (): void => {
     if (this.taken > 0) this.flush();
   };
 
@@ -168,7 +154,10 @@ export class DatagramListener {
   private keep(bytes: Buffer, sender: Sender): void {
     const cost = bytes.length + OVERHEAD;
     if (this.backlogBytes + cost <= BACKLOG_BYTES) {
-      this.backlog.push({ bytes, sender });
+      this.backlog.push({
+        bytes: Buffer.from(bytes),
+        sender: { address: sender.address, port: sender.port },
+      });
       this.backlogBytes += cost;
       return;
     }

@@ -8,7 +8,7 @@ export interface Sender {
 
 export interface DatagramSink {
   /**
-   * Takes a datagram; its memory is the listener's again when this returns. `sender`: absent where a datagram does not say it. `isCut`: it was
+   * Takes a datagram; its memory and its sender are the listener's again when this returns. `sender`: absent where a datagram does not say it. `isCut`: it was
    * longer than the listener takes, and its rest is gone.
    */
   take(bytes: Buffer, sender: Sender | undefined, isCut: boolean): void;
@@ -18,3 +18,5 @@ export interface DatagramSink {
 
 /** Datagrams that are taken at most before a flush. */
 export const BURST = 1000;
+/** Bytes that are taken at most before a flush, which the pipeline's memory knows of: datagrams can have some hundred kilobytes each. */
+export const BURST_BYTES = 1_000_000;

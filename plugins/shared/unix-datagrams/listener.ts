@@ -4,10 +4,11 @@
  */
 import { chmodSync } from 'node:fs';
 import type { InputContext } from '../../../src/plugin.ts';
-import { BURST } from '../datagram-sink.ts';
+import { BURST, BURST_BYTES } from '../datagram-sink.ts';
 import type { DatagramSink } from '../datagram-sink.ts';
+import { Drain } from '../native-datagrams/drain.ts';
+import type { Found } from '../native-datagrams/drain.ts';
 import { makeWay, pathFailure } from '../unix-socket.ts';
-import { onArrival } from './arrivals.ts';
 import { loadUnixDatagrams } from './native.ts';
 import type { UnixDatagramSocket } from './native.ts';
 
@@ -21,13 +22,9 @@ export interface UnixDatagramSettings {
   maxBytes: number;
 }
 
-/** Bytes that are taken at most before a flush, which the pipeline's memory knows of: datagrams can have some hundred kilobytes each. */
-const BURST_BYTES = 1_000_000;
 /** What is taken at the end at most: who goes on sending must not keep it from ending. Datagrams, and bytes. */
 const LAST = 100_000;
 const LAST_BYTES = 16_000_000;
-/** Milliseconds until receiving is tried again after a failure. */
-const AGAIN_MS = 1000;
 
 export class UnixDatagramListener {
   private readonly settings: UnixDatagramSettings;
@@ -35,9 +32,7 @@ export class UnixDatagramListener {
   private readonly sink: DatagramSink;
   private readonly buffer: Buffer;
   private socket: UnixDatagramSocket | undefined;
-  private forget: (() => void) | undefined;
-  /** There is more to read, or no room: no signal is wanted. */
-  private isBusy = false;
+  private drain: Drain | undefined;
   /** Bytes that were taken and not flushed. */
   private taken = 0;
 
@@ -57,17 +52,20 @@ export class UnixDatagramListener {
       const socket = datagrams.bind(path);
       this.socket = socket;
       chmodSync(path, mode);
-      if (receiveBufferBytes !== undefined) socket.setReceiveBuffer(receiveBufferBytes);
-      this.forget = onArrival(this.onArrival);
-      socket.signal(true);
+      if (receiveBufferBytes !== undefined) socket.setRecvBufferSize(receiveBufferBytes);
+      // Who sends is told to wait when the queue is full, which may be ten: it is not left to itself.
+      const paceMs = 0;
+      this.drain = new Drain(
+        { socket, take: () => this.takeBurst(socket), flush: () => this.flush(), paceMs },
+        this.context,
+      );
+      this.drain.start();
     } catch (error) {
       this.end();
       throw new Error(`${this.context.name}: listening on path ${path}: ${pathFailure(path, error)}`, {
         cause: error,
       });
     }
-    // What came before the first signal.
-    this.onArrival();
   }
 
   /** Takes in what is there, then closes. */
@@ -83,63 +81,22 @@ export class UnixDatagramListener {
   private end(): void {
     const { socket } = this;
     this.socket = undefined;
-    this.forget?.();
+    this.drain?.close();
     if (socket === undefined) return;
     socket.unlink();
     socket.close();
   }
 
-  private readonly onArrival = (): void => {
-    if (!this.isBusy) this.drain();
-  };
-
-  private readonly drain = (): void => {
-    const { socket } = this;
-    if (socket === undefined) return;
-    try {
-      const room = this.takeBurst(socket);
-      if (room === undefined) return;
-      void room.then(this.drain);
-    } catch (error) {
-      this.context.log.error({ error }, 'Cannot receive datagrams; will try again');
-      this.isBusy = true;
-      setTimeout(this.drain, AGAIN_MS);
-    }
-  };
-
-  /** Takes what is there, up to a burst. The promise, if any, says when to go on. */
-  private takeBurst(socket: UnixDatagramSocket): Promise<void> | undefined {
+  private takeBurst(socket: UnixDatagramSocket): Found {
     for (let count = 0; count < BURST && this.taken < BURST_BYTES; count++) {
-      if (this.takeOne(socket)) continue;
-      if (this.isBusy) {
-        // What comes from here on is signalled; what came before is taken yet.
-        socket.signal(true);
-        this.isBusy = false;
-        if (this.takeOne(socket)) continue;
-      }
-      const room = this.flush();
-      if (room !== undefined) this.pause(socket);
-      return room;
+      if (!this.takeOne(socket)) return count === 0 ? 'none' : 'all';
     }
-    this.pause(socket);
-    return (
-      this.flush() ??
-      new Promise((resolve) => {
-        setImmediate(resolve);
-      })
-    );
+    return 'more';
   }
 
   private flush(): Promise<void> | undefined {
     this.taken = 0;
     return this.sink.flush();
-  }
-
-  /** Signals are not wanted while it is known that there is more. */
-  private pause(socket: UnixDatagramSocket): void {
-    if (this.isBusy) return;
-    socket.signal(false);
-    this.isBusy = true;
   }
 
   private takeOne(socket: UnixDatagramSocket): boolean {

@@ -1,5 +1,6 @@
 /** The drivers of all inputs that listen, for the contract of listeners. */
 import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { describe } from 'vitest';
 import elasticsearch from '../../../plugins/inputs/elasticsearch.ts';
 import forward from '../../../plugins/inputs/forward.ts';
 import http from '../../../plugins/inputs/http.ts';
@@ -13,6 +14,7 @@ import { describeListener } from '../../contract/listener.ts';
 import type { Hostile, ListenerDriver } from '../../contract/listener.ts';
 import { createParser } from '../parsers/parsing.ts';
 import { pack } from '../../support/forward-sender.ts';
+import { DATAGRAM_WAYS, useDatagramWay } from '../../support/koffi.ts';
 
 const DEEP = `${'{"a":'.repeat(5000)}1${'}'.repeat(5000)}`;
 const ZEROS = Buffer.alloc(5_000_000, '0');
@@ -362,20 +364,24 @@ const DATAGRAMS = {
   noRoom: 'nobody can wait: the limit of what is kept then has a test of its own',
 } as const;
 
-describeListener('udp', {
-  ...DATAGRAMS,
-  definition: udp,
-  options: { buffer_size: '20' },
-  message: (text) => Buffer.from(JSON.stringify({ text })),
-  size: [{ name: 'a value', bytes: Buffer.from(`{"a":"${'x'.repeat(50_000)}"}`), ...cut }],
-  depth: [
-    {
-      name: 'a value',
-      bytes: Buffer.from(`${'['.repeat(8000)}${']'.repeat(8000)}`),
-      outcome: 'taken',
-      counted: ['unparsed_records_total', {}],
-    },
-  ],
+describe.each(DATAGRAM_WAYS)('%s', (way) => {
+  useDatagramWay(way);
+
+  describeListener('udp', {
+    ...DATAGRAMS,
+    definition: udp,
+    options: { buffer_size: '20' },
+    message: (text) => Buffer.from(JSON.stringify({ text })),
+    size: [{ name: 'a value', bytes: Buffer.from(`{"a":"${'x'.repeat(50_000)}"}`), ...cut }],
+    depth: [
+      {
+        name: 'a value',
+        bytes: Buffer.from(`${'['.repeat(8000)}${']'.repeat(8000)}`),
+        outcome: 'taken',
+        counted: ['unparsed_records_total', {}],
+      },
+    ],
+  });
 });
 
 const parsers = [createParser({ name: 'syslog', format: 'syslog' })];
@@ -425,12 +431,16 @@ describeListener('syslog by TCP', {
   },
 });
 
-describeListener('syslog by UDP', {
-  ...DATAGRAMS,
-  definition: syslog,
-  parsers,
-  options: { mode: 'udp', parser: 'syslog', buffer_max_size: '20k' },
-  message: (text) => Buffer.from(syslogMessage(text)),
-  size: [{ name: 'a message', bytes: Buffer.from(syslogMessage('x'.repeat(50_000))), ...cut }],
-  depth: 'nothing nests',
+describe.each(DATAGRAM_WAYS)('%s', (way) => {
+  useDatagramWay(way);
+
+  describeListener('syslog by UDP', {
+    ...DATAGRAMS,
+    definition: syslog,
+    parsers,
+    options: { mode: 'udp', parser: 'syslog', buffer_max_size: '20k' },
+    message: (text) => Buffer.from(syslogMessage(text)),
+    size: [{ name: 'a message', bytes: Buffer.from(syslogMessage('x'.repeat(50_000))), ...cut }],
+    depth: 'nothing nests',
+  });
 });

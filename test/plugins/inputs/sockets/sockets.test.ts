@@ -14,6 +14,7 @@ import udp from '../../../../plugins/inputs/udp.ts';
 import unixSocket from '../../../../plugins/inputs/unix_socket.ts';
 import type { InputDefinition, OptionFields, Parser } from '../../../../src/plugin.ts';
 import { optionsOf } from '../../../contract/support.ts';
+import { DATAGRAM_WAYS, useDatagramWay } from '../../../support/koffi.ts';
 import { createParser } from '../../parsers/parsing.ts';
 import { Collector, inputContext } from '../collecting.ts';
 
@@ -157,7 +158,9 @@ describe('tcp', () => {
   });
 });
 
-describe('udp', () => {
+describe.each(DATAGRAM_WAYS)('udp, %s', (way) => {
+  useDatagramWay(way);
+
   it('takes each datagram for itself, with its address', async () => {
     const { collector, port } = await open(udp, { source_address_key: 'from' });
     const own = await send(port, '{"n":1}{"n":2}', '{"n":', '[3]', 'text');

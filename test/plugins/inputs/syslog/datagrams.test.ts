@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { loadUnixDatagrams } from '../../../../plugins/shared/unix-datagrams/native.ts';
+import { DATAGRAM_WAYS, useDatagramWay } from '../../../support/koffi.ts';
 import { unixSender } from '../../../support/unix-datagram-sender.ts';
 import { open } from './opening.ts';
 
@@ -38,13 +39,30 @@ function isSocket(descriptor: string): boolean {
   }
 }
 
+/** Bytes that the kernel has for the socket of a port. */
+function unread(port: number): number {
+  const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const rows = readFileSync('/proc/self/net/udp', 'latin1').split('\n').slice(1);
+  const row = rows.map((line) => line.trim().split(/\s+/)).find((columns) => columns[1]?.endsWith(suffix));
+  return Number.parseInt(row?.[4]?.split(':')[1] ?? '', 16);
+}
+
 function socketPath(): string {
   const folder = mkdtempSync(join(tmpdir(), 'syslog-input-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   return join(folder, 'log');
 }
 
-describe('UDP', () => {
+describe.each(DATAGRAM_WAYS)('UDP, %s', (way) => {
+  useDatagramWay(way);
+
+  it('is said when it is the slow way', async () => {
+    const { context } = await open({ mode: 'udp' });
+    expect(context.log.lines.filter(({ message }) => message.includes('one by one'))).toHaveLength(
+      way === 'one by one' ? 1 : 0,
+    );
+  });
+
   it('each datagram is a message, whatever it ends in and whatever is in it', async () => {
     const { collector, port } = await open({
       mode: 'udp',
@@ -181,10 +199,10 @@ describe('UDP', () => {
     expect((await open({ mode: 'udp' })).warnings()).toEqual([]);
   });
 
-  it('IPv6', async () => {
+  it('IPv6, and IPv4 by the same socket', async () => {
     const { collector, port } = await open({
       mode: 'udp',
-      listen: '::1',
+      listen: '::',
       parser: 'syslog',
       source_address_key: 'from',
     });
@@ -192,9 +210,68 @@ describe('UDP', () => {
     onTestFinished(() => void socket.close());
     socket.send('<13>one', port, '::1');
     await collector.reached(1);
+    const other = await udpSender(port);
+    other.send('<13>two');
+    await collector.reached(2);
+    socket.send('<13>three', port, '::1');
+    await collector.reached(3);
     expect(collector.records).toEqual([
       { ...RECORD, message: 'one', from: `udp://::1:${socket.address().port}` },
+      { ...RECORD, message: 'two', from: `udp://::ffff:127.0.0.1:${other.address().port}` },
+      { ...RECORD, message: 'three', from: `udp://::1:${socket.address().port}` },
     ]);
+  });
+
+  it('what waits for room keeps its text and who sent it', async () => {
+    const { collector, port } = await open({ mode: 'udp', parser: 'syslog', source_address_key: 'from' });
+    collector.fill();
+    const senders = [await udpSender(port), await udpSender(port), await udpSender(port)];
+    senders[0]?.send('<13>first');
+    await collector.reached(1);
+    const total = 200;
+    for (let index = 1; index < total; index++) {
+      await new Promise((resolve) => {
+        senders[index % 3]?.send(`<13>${index}`, resolve);
+      });
+    }
+    while (unread(port) > 0) await turn();
+    collector.drain();
+    await collector.reached(total);
+    const from = senders.map((sender) => `udp://127.0.0.1:${sender.address().port}`);
+    expect(collector.records).toEqual(
+      Array.from({ length: total }, (_, index) => ({
+        ...RECORD,
+        message: index === 0 ? 'first' : String(index),
+        from: from[index % 3],
+      })),
+    );
+  });
+
+  it('a burst of more than is taken at a time, in order', async () => {
+    const { collector, port } = await open({ mode: 'udp', parser: 'syslog' });
+    const socket = await udpSender(port);
+    const texts = Array.from({ length: 3000 }, (_, index) => String(index));
+    for (const [index, text] of texts.entries()) {
+      await new Promise((resolve) => {
+        socket.send(`<13>${text}`, resolve);
+      });
+      // As many as the smallest receive buffer holds.
+      if (index % 250 === 0) while (unread(port) > 0) await turn();
+    }
+    await collector.reached(texts.length);
+    expect(collector.records.map((record) => (record as { message: string }).message)).toEqual(texts);
+  });
+
+  it('several processes share a port when that is written', async () => {
+    const options = { mode: 'udp', parser: 'syslog', 'net.share_port': 'on' };
+    const { port } = await open(options);
+    expect((await open({ ...options, port: String(port) })).port).toBe(port);
+  });
+
+  it('an address that this machine has not is a sentence', async () => {
+    await expect(open({ mode: 'udp', listen: '192.0.2.1' })).rejects.toThrow(
+      'listening on 192.0.2.1:0: this machine has no address 192.0.2.1.',
+    );
   });
 
   it('a port that is taken is a sentence', async () => {
