@@ -258,7 +258,21 @@ export class Follower {
     const stats = file.isOpen
       ? fstatSync(file.bytes.descriptor)
       : statSync(file.realPath, { throwIfNoEntry: false });
-    if (stats !== undefined && file.isChanged(stats)) this.table.ready(file);
+    if (stats === undefined || !file.isChanged(stats)) return;
+    this.table.ready(file);
+    this.hold(file);
+  }
+
+  /** What is to be read of a file that was closed can be deleted before its turn comes: opened now, it is not lost then. */
+  private hold(file: TailFile): void {
+    if (!file.isOpen && !file.compressed && this.descriptors.hasRoom) this.open(file);
+    if (file.isOpen) {
+      file.observeSize();
+      return;
+    }
+    // Too many wait: should it go, it is known at least how much is lost.
+    const stats = statOf(file.realPath);
+    if (stats !== undefined && keyOf(stats) === file.key) file.observeSize(Number(stats.size));
   }
 
   private async lookForMissed(since: number): Promise<void> {
@@ -286,7 +300,7 @@ export class Follower {
       return;
     }
     if (!file.hasMore) this.table.ready(file);
-    file.observeSize();
+    this.hold(file);
   }
 
   // ------------------------------------------------------------ paths

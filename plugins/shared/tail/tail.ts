@@ -258,6 +258,7 @@ export class TailInput implements Input {
       this.failed(file, error);
     } finally {
       file.busy = false;
+      this.follower.descriptors.trim();
     }
   }
 

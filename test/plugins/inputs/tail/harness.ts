@@ -246,6 +246,11 @@ export class Tail {
     this.room = this.alwaysFull ? Promise.withResolvers() : undefined;
   }
 
+  /** From the next batch on there is no room, until {@link drain}. */
+  fill(): void {
+    this.room ??= Promise.withResolvers();
+  }
+
   /** Writes the marks, as an output does after each response. */
   writeMarks(): void {
     this.state?.writeMarks();

@@ -94,6 +94,33 @@ describe('rule 3: a deleted file', () => {
     await run.reached(LINES);
   });
 
+  it('that was closed for others is read all the same, where something was written to it before', async () => {
+    const root = workspace();
+    const [a, b] = [join(root, 'a.log'), join(root, 'b.log')];
+    writeFileSync(a, 'a 1\n');
+    const run = await tail(
+      { path: join(root, '*.log'), read_from_head: 'on', open_files_limit: '1' },
+      { full: true },
+    );
+    await run.reached(1);
+    run.drain();
+    writeFileSync(b, 'b 1\n');
+    await run.reached(2);
+    await run.until(() => run.metric('open_files') === 1);
+    // There is no room: nothing is read for the time being.
+    run.fill();
+    appendFileSync(b, 'b 2\n');
+    await run.reached(3);
+    appendFileSync(a, 'a 2\n');
+    await run.until(() => run.metric('file_lag_bytes') >= 4 && run.metric('open_files') === 2);
+    unlinkSync(a);
+    await run.until(() => run.metric('files_rotated_total') === 1);
+    run.drain();
+    await run.reached(4);
+    expect(run.lines).toEqual(['a 1', 'b 1', 'b 2', 'a 2']);
+    expect(run.metric('lost_bytes_total')).toBe(0);
+  });
+
   it('is given up, the oldest first, when more are open than may be', async () => {
     const root = workspace();
     for (const name of ['a', 'b', 'c']) writeFileSync(join(root, `${name}.log`), `${name}\n`);
