@@ -292,6 +292,50 @@ describe('a record of several lines', () => {
     expect(texts(again.sink.delivered)).toEqual(['#1\n a']);
   });
 
+  it.each(['in one file', 'over a rotation'])(
+    'is not taken for settled with its last line, which was a record before the pod asked for this: %s',
+    async (where) => {
+      const pod = await Pod.open({});
+      pod.write(out('#1 a'));
+      const first = await pod.start({}, { keepBack: true });
+      await first.reached(1);
+      if (where === 'over a rotation') pod.log.rotate();
+      pod.write(err('x'));
+      await first.reached(2);
+      pod.write(out(' b'));
+      await first.reached(3);
+      first.sink.settleSome((batch) => batch === 2);
+      first.writeMarks();
+      await first.kill();
+      pod.say(BOTH);
+      pod.write(out('#2 c') + err('#3 y'));
+      const again = await pod.start({}, { keepBack: true });
+      await again.reached(2);
+      again.sink.settleSome((batch) => again.events[batch]?.record['stream'] === 'stdout');
+      expect(texts(again.sink.delivered)).toEqual(['#1 a\n b']);
+      // With it all of its lines are settled, should the pod change its mind.
+      again.writeMarks();
+      await again.kill();
+      pod.say({});
+      const last = await pod.start();
+      await last.until(() => last.sink.delivered.length >= 3);
+      expect(texts(last.sink.delivered)).toEqual(['x', '#2 c', '#3 y']);
+    },
+  );
+
+  it('is not sent again where it was settled, and something before it was not', async () => {
+    const pod = await Pod.open(BOTH);
+    pod.write(err('x', 'y') + out('#1 a') + err('z') + out(' b', '#2 c'));
+    const first = await pod.start({}, { keepBack: true });
+    await first.reached(4);
+    first.sink.settleSome((index) => index > 0);
+    first.writeMarks();
+    await first.kill();
+    const again = await pod.start();
+    await again.reached(4);
+    expect(texts(again.sink.delivered)).not.toContain('#1 a\n b');
+  });
+
   it('reaches over a rotation, a line in parts within it as well', async () => {
     const pod = await Pod.open(BOTH);
     pod.write(out('#1 a') + cri('stdout', 'P', ' b'));
