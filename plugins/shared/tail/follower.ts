@@ -265,7 +265,11 @@ export class Follower {
 
   /** What is to be read of a file that was closed can be deleted before its turn comes: opened now, it is not lost then. */
   private hold(file: TailFile): void {
-    if (!file.isOpen && !file.compressed && this.descriptors.hasRoom) this.open(file);
+    try {
+      if (!file.isOpen && !file.compressed && this.descriptors.hasRoom) this.open(file);
+    } catch {
+      // Whoever reads it will say so.
+    }
     if (file.isOpen) {
       file.observeSize();
       return;
@@ -404,7 +408,7 @@ export class Follower {
     }
   };
 
-  /** Sees to it that a file is open. False when it is not there any more. */
+  /** Sees to it that a file is open. False when it is not there any more; throws where it is and cannot be opened now. */
   open(file: TailFile): boolean {
     if (!file.isOpen) {
       const places = [file.realPath, ...file.names];
@@ -419,7 +423,7 @@ export class Follower {
   }
 }
 
-/** Opens a file that was closed at one of these places, if it is there. */
+/** Opens a file that was closed at one of these places, if it is there. Throws what the system says where it is and cannot be opened. */
 function reopen(file: TailFile, places: Iterable<string>): boolean {
   for (const place of places) {
     let descriptor: number | undefined;
@@ -429,7 +433,10 @@ function reopen(file: TailFile, places: Iterable<string>): boolean {
         file.useDescriptor(descriptor);
         return true;
       }
-    } catch {
+    } catch (error) {
+      const stats = statOf(place);
+      // Such as when no descriptor is left.
+      if (descriptor === undefined && stats !== undefined && keyOf(stats) === file.key) throw error;
       // Gone from there.
     }
     discard(descriptor);

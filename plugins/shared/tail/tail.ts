@@ -296,6 +296,7 @@ export class TailInput implements Input {
       return;
     }
     // With the next scan it is opened and read again.
+    file.caughtUpAt ??= performance.now();
     file.overlook();
     this.follower.descriptors.close(file);
     this.context.log.error({ file: path, offset, error }, 'The file cannot be read; will try again');

@@ -1,4 +1,5 @@
 /** DELIVERY.md, rule 3: what can be read no more goes to disk, or is counted. */
+import { execFileSync } from 'node:child_process';
 import { appendFileSync, readdirSync, readlinkSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -41,6 +42,15 @@ function openAndDeleted(path: string): number {
     }
   }).length;
 }
+
+describe('a file that was closed for others', () => {
+  it('is read on once it can be opened, where no descriptor is left for a while', () => {
+    const script = join(import.meta.dirname, 'shortage-process.ts');
+    const command = ['-c', 'ulimit -n 64; exec "$0" "$1" "$2"', process.execPath, script, workspace()];
+    const seen: unknown = JSON.parse(execFileSync('sh', command, { encoding: 'utf8' }));
+    expect(seen).toEqual({ lines: ['a 1', 'a 2', 'b 1', 'b 2'], lost: 0 });
+  });
+});
 
 describe('rule 3: a deleted file', () => {
   it('that is not settled after a while is secured and closed', async () => {
