@@ -268,7 +268,7 @@ export class TailInput implements Input {
     if (predecessor === undefined) return;
     file.predecessor = undefined;
     const before = joinOf(predecessor.source);
-    if (before?.busy !== true || predecessor.hasMore || file.offset > 0) return;
+    if (before?.goesOn !== true || predecessor.hasMore || file.offset > 0) return;
     file.join ??= new FileJoin(file.source);
     file.source.unfinished = file.join;
     file.join.inherit(before, file.offset);

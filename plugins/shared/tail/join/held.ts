@@ -126,6 +126,8 @@ export class FileJoin implements Unfinished {
   busy = false;
   /** Where reading took over what the generation before it left: until that is complete, reading begins there again. */
   inheritedAt: number | undefined;
+  /** What a way of joining has to remember of the file, beside records. */
+  readonly notes = new Set<string>();
   private readonly source: Source;
   /** Keys of records that went on without their rest, which is still to come. */
   private broken: string[] = [];
@@ -144,6 +146,11 @@ export class FileJoin implements Unfinished {
     }
     for (const held of this.leaving) from = Math.min(from, held.from(this.source));
     return from;
+  }
+
+  /** There is something that the next generation has to know. */
+  get goesOn(): boolean {
+    return this.busy || this.notes.size > 0;
   }
 
   find(key: string): HeldRecord | undefined {
@@ -195,6 +202,7 @@ export class FileJoin implements Unfinished {
     this.held = [...this.held, ...before.held];
     for (const held of before.held) before.leaving.add(held);
     for (const key of before.broken) this.breakOff(key);
+    for (const note of before.notes) this.notes.add(note);
     if (before.held.length > 0) this.inheritedAt = offset;
     before.held = [];
     before.broken = [];
