@@ -11,13 +11,12 @@ import { createParser } from '../../parsers/parsing.ts';
 import { tail, workspace } from '../tail/harness.ts';
 import type { Surroundings, Tail, TailEvent } from '../tail/harness.ts';
 import {
+  amount,
   faultsOf,
   fragment,
   fragments,
-  HISTORY_MS,
   live,
   wholeRecords,
-  runs,
   someLines,
   steps,
 } from '../tail/histories.ts';
@@ -31,7 +30,7 @@ const parsers = {
 };
 const BOTH = { 'tailrace.io/multiline': 'head' };
 
-const RUNS = runs(15);
+const AMOUNT = amount(15);
 
 let second = 0;
 function time(): string {
@@ -510,10 +509,10 @@ describe('lines of two streams, cut anywhere, read by an agent that is restarted
             expect(texts(delivered).filter((text) => !wanted.includes(text as string))).toEqual([]);
           },
         ),
-        { numRuns: RUNS, timeout: HISTORY_MS },
+        AMOUNT,
       );
     },
-    60_000 + RUNS * 2000,
+    60_000 + AMOUNT.numRuns * 2000,
   );
 });
 
@@ -576,9 +575,9 @@ describe('lines of a pod that says something else each time that the agent is st
             expect(faultsOf(delivered, lines, { byStream: true })).toEqual([]);
           },
         ),
-        { numRuns: RUNS, timeout: HISTORY_MS },
+        AMOUNT,
       );
     },
-    60_000 + RUNS * 2000,
+    60_000 + AMOUNT.numRuns * 2000,
   );
 });

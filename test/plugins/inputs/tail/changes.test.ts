@@ -5,10 +5,10 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { createParser } from '../../parsers/parsing.ts';
 import { tail, workspace } from './harness.ts';
-import { faultsOf, fragment, fragments, HISTORY_MS, live, runs, someLines, steps } from './histories.ts';
+import { amount, faultsOf, fragment, fragments, live, someLines, steps } from './histories.ts';
 import type { Line } from './histories.ts';
 
-const RUNS = runs(15);
+const AMOUNT = amount(15);
 const TIME = '2024-05-07T18:57:50.904275087Z';
 
 const parsers = {
@@ -95,8 +95,8 @@ it(
           expect(faultsOf(delivered, lines, { byStream })).toEqual([]);
         },
       ),
-      { numRuns: RUNS, timeout: HISTORY_MS },
+      AMOUNT,
     );
   },
-  60_000 + RUNS * 2000,
+  60_000 + AMOUNT.numRuns * 2000,
 );

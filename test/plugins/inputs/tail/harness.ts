@@ -1,6 +1,6 @@
 /** A tail input over real files: what it emits is collected line by line, settled or kept back, and it can be stopped or killed. */
 import { EventEmitter, once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -297,6 +297,14 @@ export class Tail {
   /** Sources in the state. */
   get remembered(): number {
     return this.state?.forInput('tail').load().length ?? 0;
+  }
+
+  /** Whether the file at a path is followed there. */
+  knows(path: string): boolean {
+    const inode = String(statSync(path).ino);
+    const real = realpathSync(path);
+    const known = this.state?.forInput('tail').load() ?? [];
+    return known.some(({ identity }) => identity.inode === inode && identity.realPath === real);
   }
 
   /** Bytes that the fingerprint of the only source covers. */

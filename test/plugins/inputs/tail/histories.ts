@@ -7,12 +7,16 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import type { Tail, TailEvent } from './harness.ts';
 
-/** A history that has no end by then hangs: it is told, and made shorter. */
-export const HISTORY_MS = 30_000;
-
-/** How many histories a test goes through: more by hand, TAIL_JOIN_RUNS=500. */
-export function runs(modest: number): number {
-  return Number(process.env['TAIL_JOIN_RUNS'] ?? modest);
+/**
+ * How many histories a test goes through: a few, always the same, in the suite; more by hand, others each time (TAIL_JOIN_RUNS=500). One that
+ * has no end within half a minute hangs: it is told, and made shorter.
+ */
+export function amount(modest: number): { numRuns: number; timeout: number; seed?: number } {
+  const written = process.env['TAIL_JOIN_RUNS'];
+  const timeout = 30_000;
+  return written === undefined
+    ? { numRuns: modest, timeout, seed: 1 }
+    : { numRuns: Number(written), timeout };
 }
 
 /** How a step ends. */

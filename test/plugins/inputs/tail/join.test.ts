@@ -13,10 +13,10 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { problems, tail, workspace } from './harness.ts';
-import { HISTORY_MS, live, runs, steps, wholeRecords } from './histories.ts';
+import { amount, live, steps, wholeRecords } from './histories.ts';
 import type { Surroundings, Tail, TailEvent, TailOptions } from './harness.ts';
 
-const RUNS = runs(25);
+const AMOUNT = amount(25);
 const TIME = '2024-05-07T18:57:50.904275087Z';
 
 function cri(stream: string, flag: string, text: string): string {
@@ -460,9 +460,9 @@ describe('lines of two streams, whole or in parts, cut anywhere, read by an agen
             expect(texts(delivered).filter((text) => !wanted.includes(text as string))).toEqual([]);
           },
         ),
-        { numRuns: RUNS, timeout: HISTORY_MS },
+        AMOUNT,
       );
     },
-    60_000 + RUNS * 2000,
+    60_000 + AMOUNT.numRuns * 2000,
   );
 });
