@@ -392,7 +392,7 @@ export { allDelivered, RetryableError, SplitError } from './event/outcome.ts';
 export type { Outcome, Rejection } from './event/outcome.ts';
 export { Receipt } from './event/receipt.ts';
 export { Source } from './event/source.ts';
-export type { Progress, Unfinished } from './event/source.ts';
+export type { Progress, SourceRange, Unfinished } from './event/source.ts';
 export { getKey, isRecord, setKey } from './event/record.ts';
 export type { LogRecord, ReadonlyRecord, ReadonlyValue, Value } from './event/record.ts';
 export { parseExact, recordToJson, valueToJson } from './event/json.ts';

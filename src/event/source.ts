@@ -42,6 +42,25 @@ interface Loan {
   until: number;
 }
 
+/** Bytes of a source. */
+export interface SourceRange {
+  source: Source;
+  from: number;
+  to: number;
+}
+
+/** A record whose lines lie apart. */
+interface Composed {
+  /** Its origin. */
+  from: number;
+  to: number;
+  /** Undefined where they are too many to be remembered. */
+  lines: readonly SourceRange[] | undefined;
+}
+
+/** Of records whose lines lie apart so many are gathered before it is seen which of them are behind all marks. */
+const MIN_COMPOSED = 1024;
+
 /** Ranges beyond a mark that are remembered; more are forgotten from the far end, at the price of duplicates after a crash. */
 const MAX_RANGES = 256;
 
@@ -68,21 +87,35 @@ export class Source {
 
   private readonly flights = new Map<string, Flight[]>();
   private readonly resumed: Map<string, { mark: number; settled: Ranges }>;
+  /** By output, what the disk buffer kept: records as they were then, all lines of each. */
+  private readonly recovered: ReadonlyMap<string, Ranges>;
   /** By output, what is settled beyond a mark that is held back, of flights that are over. */
   private readonly beyond = new Map<string, Ranges>();
   /** Offsets at which no mark may stand: within records whose bytes surround those of others. */
   private readonly torn = new Ranges();
   private loans: Loan[] = [];
+  /** By where they end. */
+  private readonly composed = new Map<number, Composed>();
+  private composedLimit = MIN_COMPOSED;
   /** Sources that wait for this one. */
   private readonly lenders = new Set<Source>();
 
-  /** `progress` by output name, as remembered from an earlier run; reading starts at `position`. */
-  constructor(id: string, position: number, progress: ReadonlyMap<string, Progress> = new Map()) {
+  /**
+   * `progress` by output name, as remembered from an earlier run; reading starts at `position`. `recovered`: what of it the disk buffer
+   * kept.
+   */
+  constructor(
+    id: string,
+    position: number,
+    progress: ReadonlyMap<string, Progress> = new Map(),
+    recovered: ReadonlyMap<string, readonly Range[]> = new Map(),
+  ) {
     this.id = id;
     this.emitted = position;
     this.resumed = new Map(
       [...progress].map(([output, { mark, settled }]) => [output, { mark, settled: new Ranges(settled) }]),
     );
+    this.recovered = new Map([...recovered].map(([output, ranges]) => [output, new Ranges(ranges)]));
   }
 
   /** Names of the outputs that something of this source was routed to, now or before. */
@@ -98,8 +131,16 @@ export class Source {
     return offset < Math.max(resumed.mark, last === undefined ? 0 : last[1]);
   }
 
-  /** Whether the output acknowledged all of these bytes before a restart. */
+  /** Whether the output acknowledged the record with these bytes before a restart. */
   wasSettled(output: string, start: number, stop: number): boolean {
+    if (!this.wereSettled(output, start, stop)) return false;
+    const composed = this.composed.get(stop);
+    if (composed === undefined || this.recovered.get(output)?.covers(start, stop) === true) return true;
+    // Its last line may have been a record of its own, when lines were joined in another way, or not at all.
+    return composed.lines?.every(({ source, from, to }) => source.wereSettled(output, from, to)) === true;
+  }
+
+  private wereSettled(output: string, start: number, stop: number): boolean {
     const resumed = this.resumed.get(output);
     if (resumed === undefined) return false;
     return stop <= resumed.mark || resumed.settled.covers(Math.max(start, resumed.mark), stop);
@@ -130,6 +171,17 @@ export class Source {
    */
   keepWhole(from: number, to: number): void {
     this.torn.add(from + 1, to);
+  }
+
+  /**
+   * The record with this origin is made of lines that lie apart, some of them in other sources maybe: an output that has it has all of
+   * these. `lines` is undefined where they are too many; it is sent again then, should it not be behind the mark.
+   */
+  compose(from: number, to: number, lines: readonly SourceRange[] | undefined): void {
+    this.composed.set(to, { from, to, lines });
+    if (this.composed.size < this.composedLimit) return;
+    this.position();
+    this.composedLimit = Math.max(MIN_COMPOSED, this.composed.size * 2);
   }
 
   /**
@@ -171,6 +223,17 @@ export class Source {
 
   /** How far an output has this source. */
   progress(output: string): Progress {
+    const { mark, settled, landed } = this.settledHere(output);
+    this.addLines(output, mark, settled);
+    for (const [from, to] of this.resumed.get(output)?.settled.list ?? []) {
+      if (to > mark) settled.add(Math.max(from, mark), to);
+    }
+    if (landed > 0) this.forgetLanded(output, this.flights.get(output) ?? [], landed, mark);
+    return { mark, settled: settled.list.slice(0, MAX_RANGES) };
+  }
+
+  /** The same of what was read in this run alone; `landed` flights, from the first on, are over. */
+  private settledHere(output: string): { mark: number; settled: Ranges; landed: number } {
     const flights = this.flights.get(output) ?? [];
     let landed = 0;
     while (landed < flights.length && flights[landed]?.landed === true) landed++;
@@ -191,11 +254,24 @@ export class Source {
       for (const [from, to] of flight.settledRanges()) settled.add(Math.max(from, mark), to);
       if (settled.list.length > MAX_RANGES) break;
     }
-    for (const [from, to] of this.resumed.get(output)?.settled.list ?? []) {
-      if (to > mark) settled.add(Math.max(from, mark), to);
+    return { mark, settled, landed };
+  }
+
+  /** With the last line of a record, by which it is known, its other lines are settled. */
+  private addLines(output: string, mark: number, settled: Ranges): void {
+    const add = ({ lines = [] }: Composed): void => {
+      for (const { source, from, to } of lines) if (source === this) settled.add(Math.max(from, mark), to);
+    };
+    if (!settled.empty) {
+      for (const record of this.composed.values())
+        if (record.to > mark && settled.covers(record.from, record.to)) add(record);
     }
-    if (landed > 0) this.forgetLanded(output, flights, landed, mark);
-    return { mark, settled: settled.list.slice(0, MAX_RANGES) };
+    for (const { to: source, until } of this.loans) {
+      const record = source.composed.get(until);
+      if (record === undefined) continue;
+      const there = source.settledHere(output);
+      if (record.to <= there.mark || there.settled.covers(record.from, record.to)) add(record);
+    }
   }
 
   /**
@@ -226,6 +302,10 @@ export class Source {
     let position = this.beforeRecord(Math.min(this.emitted, this.neededFrom));
     for (const output of this.outputs()) position = Math.min(position, this.progress(output).mark);
     if (!this.torn.empty) this.torn.remove(0, position);
+    for (const to of this.composed.keys()) {
+      if (to > position) break;
+      this.composed.delete(to);
+    }
     return position;
   }
 

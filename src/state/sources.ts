@@ -128,13 +128,14 @@ export class SqliteSources implements SourceStore {
       }
       const position = Number(row['position']);
       // What a crash left on disk is not read again, though no mark says so yet (rule 14).
-      for (const [output, ranges] of this.recovered(id)) {
+      const recovered = this.recovered(id);
+      for (const [output, ranges] of recovered) {
         if (!this.isPresent(output)) continue;
         const { mark, settled } = progress.get(output) ?? { mark: position, settled: [] };
         progress.set(output, advance(mark, new Ranges([...settled, ...ranges])));
       }
       const lowest = Math.min(...[...progress.values()].map(({ mark }) => mark));
-      const source = new Source(id, progress.size === 0 ? position : lowest, progress);
+      const source = new Source(id, progress.size === 0 ? position : lowest, progress, recovered);
       source.dirty = false;
       this.track(source, identity, true, {
         position,

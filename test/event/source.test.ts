@@ -1,7 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Batch } from '../../src/event/batch.ts';
 import { encodeBatch } from '../../src/event/chunk.ts';
 import { Source } from '../../src/event/source.ts';
+import type { SourceRange } from '../../src/event/source.ts';
 import type { Flight } from '../../src/delivery/flight.ts';
 import { HeldChunk } from '../../src/delivery/held-chunk.ts';
 
@@ -110,6 +111,53 @@ describe('Source (rule 6: marks per source and output)', () => {
     flight.settle(0, 1);
     expect(old.dirty).toBe(true);
     expect(old.position()).toBe(100);
+  });
+
+  it('takes a record whose lines lie apart for settled only where all of them were', () => {
+    const settled = new Map([['out', { mark: 0, settled: [[20, 30] as [number, number]] }]]);
+    const source = new Source('s', 0, settled);
+    expect(source.wasSettled('out', 20, 30)).toBe(true);
+    // The same line, but now it is the last one of a record.
+    const part = (from: number): SourceRange => ({ source, from, to: from + 10 });
+    source.compose(20, 30, [part(0), part(20)]);
+    expect(source.wasSettled('out', 20, 30)).toBe(false);
+    const kept = new Source('s', 0, settled, new Map([['out', [[20, 30]]]]));
+    kept.compose(20, 30, undefined);
+    expect(kept.wasSettled('out', 20, 30)).toBe(true);
+  });
+
+  it('settles the other lines of a record with the last one, in other sources as well', () => {
+    const [old, next] = [new Source('a', 0), new Source('b', 0)];
+    old.advance(100);
+    const flight = fly(next, 'out', 0);
+    old.lend(90, next, 40);
+    next.compose(30, 40, [
+      { source: old, from: 90, to: 100 },
+      { source: next, from: 10, to: 20 },
+      { source: next, from: 30, to: 40 },
+    ]);
+    flight.settle(3, 4);
+    expect(next.progress('out')).toEqual({
+      mark: 0,
+      settled: [
+        [10, 20],
+        [30, 40],
+      ],
+    });
+    expect(old.progress('out')).toEqual({ mark: 90, settled: [[90, 100]] });
+    flight.settle(0, 10);
+    expect(old.progress('out')).toEqual({ mark: 100, settled: [] });
+  });
+
+  it('forgets records whose lines lie apart once all marks are behind them', () => {
+    const source = new Source('s', 0);
+    const looked = vi.spyOn(source, 'position');
+    for (let at = 0; at < 100_000; at += 10) {
+      source.compose(at, at + 10, []);
+      source.advance(at + 10);
+    }
+    expect(looked.mock.calls.length).toBeGreaterThan(5);
+    expect(looked.mock.calls.length).toBeLessThan(20);
   });
 
   it('puts a flight that comes late where its bytes are', () => {

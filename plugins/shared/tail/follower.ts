@@ -258,7 +258,25 @@ export class Follower {
     const stats = file.isOpen
       ? fstatSync(file.bytes.descriptor)
       : statSync(file.realPath, { throwIfNoEntry: false });
-    if (stats !== undefined && file.isChanged(stats)) this.table.ready(file);
+    if (stats === undefined || !file.isChanged(stats)) return;
+    this.table.ready(file);
+    this.hold(file);
+  }
+
+  /** What is to be read of a file that was closed can be deleted before its turn comes: opened now, it is not lost then. */
+  private hold(file: TailFile): void {
+    try {
+      if (!file.isOpen && !file.compressed && this.descriptors.hasRoom) this.open(file);
+    } catch {
+      // Whoever reads it will say so.
+    }
+    if (file.isOpen) {
+      file.observeSize();
+      return;
+    }
+    // Too many wait: should it go, it is known at least how much is lost.
+    const stats = statOf(file.realPath);
+    if (stats !== undefined && keyOf(stats) === file.key) file.observeSize(Number(stats.size));
   }
 
   private async lookForMissed(since: number): Promise<void> {
@@ -286,7 +304,7 @@ export class Follower {
       return;
     }
     if (!file.hasMore) this.table.ready(file);
-    file.observeSize();
+    this.hold(file);
   }
 
   // ------------------------------------------------------------ paths
@@ -390,7 +408,7 @@ export class Follower {
     }
   };
 
-  /** Sees to it that a file is open. False when it is not there any more. */
+  /** Sees to it that a file is open. False when it is not there any more; throws where it is and cannot be opened now. */
   open(file: TailFile): boolean {
     if (!file.isOpen) {
       const places = [file.realPath, ...file.names];
@@ -405,7 +423,7 @@ export class Follower {
   }
 }
 
-/** Opens a file that was closed at one of these places, if it is there. */
+/** Opens a file that was closed at one of these places, if it is there. Throws what the system says where it is and cannot be opened. */
 function reopen(file: TailFile, places: Iterable<string>): boolean {
   for (const place of places) {
     let descriptor: number | undefined;
@@ -415,7 +433,10 @@ function reopen(file: TailFile, places: Iterable<string>): boolean {
         file.useDescriptor(descriptor);
         return true;
       }
-    } catch {
+    } catch (error) {
+      const stats = statOf(place);
+      // Such as when no descriptor is left.
+      if (descriptor === undefined && stats !== undefined && keyOf(stats) === file.key) throw error;
       // Gone from there.
     }
     discard(descriptor);

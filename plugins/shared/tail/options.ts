@@ -50,7 +50,7 @@ export const followOptions = {
   open_files_limit: integer({ min: 1 })
     .optional()
     .describe(
-      'Files that are kept open at once; idle ones beyond it are opened again when they grow. By default a quarter of what the system allows, at most 4096.',
+      'Files that are kept open at once; idle ones beyond it are opened again when they grow. Files with something to read are kept open up to twice the limit. By default a quarter of what the system allows, at most 4096.',
     ),
   inotify_watcher: boolean()
     .default('true')

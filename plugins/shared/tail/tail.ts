@@ -258,6 +258,7 @@ export class TailInput implements Input {
       this.failed(file, error);
     } finally {
       file.busy = false;
+      this.follower.descriptors.trim();
     }
   }
 
@@ -267,7 +268,7 @@ export class TailInput implements Input {
     if (predecessor === undefined) return;
     file.predecessor = undefined;
     const before = joinOf(predecessor.source);
-    if (before?.busy !== true || predecessor.hasMore || file.offset > 0) return;
+    if (before?.goesOn !== true || predecessor.hasMore || file.offset > 0) return;
     file.join ??= new FileJoin(file.source);
     file.source.unfinished = file.join;
     file.join.inherit(before, file.offset);
@@ -295,6 +296,7 @@ export class TailInput implements Input {
       return;
     }
     // With the next scan it is opened and read again.
+    file.caughtUpAt ??= performance.now();
     file.overlook();
     this.follower.descriptors.close(file);
     this.context.log.error({ file: path, offset, error }, 'The file cannot be read; will try again');

@@ -156,6 +156,7 @@ export class Assembly {
     const { record, text, seconds, nanos } = held.content.finish();
     if (held.isRest) this.restOf(held.key, record, text, seconds, nanos, start, next, held.metadata);
     else this.record(record, text, seconds, nanos, start, next, held.metadata);
+    tellLines(held, this.batch);
     const from = held.from(source);
     source.keepWhole(held.spans.length > 1 ? Math.min(from, join.inheritedAt ?? from) : from, base + next);
     this.settleLoans(held, base + next);
@@ -233,6 +234,7 @@ export class Assembly {
       held.lastStop - start,
     );
     this.decorate(batch, held.lastStart);
+    if (!held.isContiguous || held.spans.length > 1) tellLines(held, batch);
     if (isPartial) flag(batch, { ...held.metadata, partial: true });
     else if (held.metadata !== undefined) flag(batch, held.metadata);
     // As in `complete`: the generation that took it over is read from where it did so.
@@ -290,6 +292,11 @@ function countBelow(sorted: readonly number[], limit: number): number {
     else high = middle;
   }
   return low;
+}
+
+/** The record at the end of a batch has more lines than its origin says. */
+function tellLines(held: HeldRecord, { source, base, starts, stops, length }: Batch): void {
+  source?.compose(base + (starts[length - 1] as number), base + (stops[length - 1] as number), held.lines);
 }
 
 function flag(batch: Batch, metadata: LogRecord): void {

@@ -26,8 +26,6 @@ export interface DockerModeOptions {
 export class DockerModePlan implements JoinPlan {
   readonly waitMs: number;
   private readonly options: DockerModeOptions;
-  /** Files of which a first line was seen: from then on, whole lines wait for the next. */
-  private readonly started = new WeakSet();
 
   constructor(options: DockerModeOptions) {
     this.options = options;
@@ -39,7 +37,7 @@ export class DockerModePlan implements JoinPlan {
   }
 
   joiner(lines: BlockLines): Joiner {
-    return new DockerModeJoiner(lines, this.options, this.started);
+    return new DockerModeJoiner(lines, this.options);
   }
 }
 
@@ -78,28 +76,29 @@ function parseWith(
 }
 
 const KEY = 'docker_mode';
+/** Noted of files of which a first line was seen: from then on, whole lines wait for the next. */
+const STARTED = 'docker_mode started';
 
 class DockerModeJoiner implements Joiner {
   readonly shape = undefined;
   private readonly lines: BlockLines;
   private readonly options: DockerModeOptions;
-  private readonly started: WeakSet<object>;
   private readonly event: ParsedEvent = { record: {}, text: undefined, seconds: Number.NaN, nanos: 0 };
 
-  constructor(lines: BlockLines, options: DockerModeOptions, started: WeakSet<object>) {
+  constructor(lines: BlockLines, options: DockerModeOptions) {
     this.lines = lines;
     this.options = options;
-    this.started = started;
   }
 
   take(out: Assembly, start: number, stop: number, next: number, metadata: LogRecord | undefined): void {
-    const { options, started } = this;
+    const { options } = this;
+    const { notes } = out.join;
     const line = this.lines.copy(start, stop);
     let held = out.join.find(KEY) as HeldRecord<DockerLines> | undefined;
     if (options.first !== undefined) {
       const isFirst = options.first.parse(line, this.event);
-      if (isFirst) started.add(out.source);
-      if (held?.content.isComplete === true && (isFirst || !started.has(out.source))) {
+      if (isFirst) notes.add(STARTED);
+      if (held?.content.isComplete === true && (isFirst || !notes.has(STARTED))) {
         out.conclude(held);
         held = undefined;
       }

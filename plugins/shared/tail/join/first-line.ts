@@ -27,8 +27,6 @@ export interface FirstLineOptions {
 export class FirstLinePlan implements JoinPlan {
   readonly waitMs: number;
   private readonly options: FirstLineOptions;
-  /** Files in which a record is being left out. */
-  private readonly skipping = new WeakSet();
 
   constructor(options: FirstLineOptions) {
     this.options = options;
@@ -40,11 +38,13 @@ export class FirstLinePlan implements JoinPlan {
   }
 
   joiner(lines: BlockLines): Joiner {
-    return new FirstLineJoiner(lines, this.options, this.skipping);
+    return new FirstLineJoiner(lines, this.options);
   }
 }
 
 const KEY = 'multiline';
+/** Noted of files in which a record is being left out. */
+const SKIPPING = 'multiline skipping';
 
 /** The fields of a record, and the lines that follow the last of them. */
 class Fields implements Content {
@@ -95,24 +95,23 @@ class FirstLineJoiner implements Joiner {
   readonly shape = undefined;
   private readonly lines: BlockLines;
   private readonly options: FirstLineOptions;
-  private readonly skipping: WeakSet<object>;
 
-  constructor(lines: BlockLines, options: FirstLineOptions, skipping: WeakSet<object>) {
+  constructor(lines: BlockLines, options: FirstLineOptions) {
     this.lines = lines;
     this.options = options;
-    this.skipping = skipping;
   }
 
   take(out: Assembly, start: number, stop: number, next: number, metadata: LogRecord | undefined): void {
-    const { options, skipping } = this;
+    const { options } = this;
+    const { notes } = out.join;
     const line = this.lines.copy(start, stop);
     const held = out.join.find(KEY) as HeldRecord<Fields> | undefined;
     const first = parse(options.first, line);
     if (first !== undefined) {
       if (held !== undefined) out.conclude(held);
-      skipping.delete(out.source);
+      notes.delete(SKIPPING);
       if (this.isOld(first)) {
-        skipping.add(out.source);
+        notes.add(SKIPPING);
         options.onIgnored();
         return;
       }
@@ -124,7 +123,7 @@ class FirstLineJoiner implements Joiner {
       this.begin(out, first, start, stop, next, metadata);
       return;
     }
-    if (skipping.has(out.source)) return;
+    if (notes.has(SKIPPING)) return;
     for (const other of options.others) {
       const event = parse(other, line);
       if (event === undefined) continue;

@@ -1,5 +1,5 @@
 /** Records that are not complete: their parts, where these came from, and the state of joining for one file. */
-import type { LogRecord, Source, Unfinished } from '../../../../src/plugin.ts';
+import type { LogRecord, Source, SourceRange, Unfinished } from '../../../../src/plugin.ts';
 
 /** What has been gathered of a record. */
 export interface Content {
@@ -14,6 +14,9 @@ export type ReleaseReason = 'timeout' | 'size' | 'memory' | 'interrupted' | 'fil
 
 /** What every record costs while it is held, beside its text. Bytes. */
 const OVERHEAD = 256;
+
+/** Runs of lines of a record whose places are remembered. */
+const MAX_RUNS = 256;
 
 export class HeldRecord<C extends Content = Content> {
   /** What tells it from others of its file: parser and stream. */
@@ -35,6 +38,8 @@ export class HeldRecord<C extends Content = Content> {
   behind: HeldRecord | undefined;
   private readonly contiguity: boolean | undefined;
   private isAdjacent = true;
+  /** The places of its lines, those that follow each other in one; undefined where they are too many. */
+  private runs: SourceRange[] | undefined = [];
 
   /** `isContiguous`: no line of another record can lie between its own, or some always may; undefined: it is as its lines lie. */
   constructor(
@@ -48,6 +53,7 @@ export class HeldRecord<C extends Content = Content> {
     this.spans = [{ source: place.source, from: place.start }];
     this.lastStart = place.start;
     this.lastStop = place.stop;
+    this.note({ source: place.source, from: place.start, to: place.stop });
     this.isRest = kind.isRest;
     this.contiguity = kind.isContiguous;
   }
@@ -71,18 +77,37 @@ export class HeldRecord<C extends Content = Content> {
   extend(source: Source, start: number, stop: number): void {
     if (source !== this.source || start !== this.lastStop) this.isAdjacent = false;
     if (source !== this.source) this.spans.push({ source, from: start });
+    this.note({ source, from: start, to: stop });
     this.lastStart = start;
     this.lastStop = stop;
     this.at = performance.now();
   }
 
   /** Takes in the places of what becomes a part of it. */
-  absorb({ spans, isAdjacent, lastStart, lastStop }: HeldRecord): void {
+  absorb({ spans, runs, isAdjacent, lastStart, lastStop }: HeldRecord): void {
     const [first] = spans;
+    if (runs === undefined) this.runs = undefined;
+    else for (const run of runs) this.note(run);
     this.isAdjacent &&= isAdjacent && first?.source === this.source && first.from === this.lastStop;
     for (const span of spans) if (this.from(span.source) === Number.POSITIVE_INFINITY) this.spans.push(span);
     this.lastStart = lastStart;
     this.lastStop = lastStop;
+  }
+
+  private note({ source, from, to }: SourceRange): void {
+    const { runs } = this;
+    if (runs === undefined || to <= from) return;
+    const last = runs.at(-1);
+    if (last?.source === source && last.to === from) last.to = to;
+    else if (runs.length === MAX_RUNS) this.runs = undefined;
+    else runs.push({ source, from, to });
+  }
+
+  /** The places of its lines, by which it is told apart from what ends with the same line; undefined where they are too many. */
+  get lines(): readonly SourceRange[] | undefined {
+    // A rest begins behind the first byte of its lines: see `restOf` of the assembly.
+    if (!this.isRest) return this.runs;
+    return this.runs?.map(({ source, from, to }) => ({ source, from: from + 1, to }));
   }
 
   /** Where it begins in a source; infinite where it has no part of it. */
@@ -101,6 +126,8 @@ export class FileJoin implements Unfinished {
   busy = false;
   /** Where reading took over what the generation before it left: until that is complete, reading begins there again. */
   inheritedAt: number | undefined;
+  /** What a way of joining has to remember of the file, beside records. */
+  readonly notes = new Set<string>();
   private readonly source: Source;
   /** Keys of records that went on without their rest, which is still to come. */
   private broken: string[] = [];
@@ -119,6 +146,11 @@ export class FileJoin implements Unfinished {
     }
     for (const held of this.leaving) from = Math.min(from, held.from(this.source));
     return from;
+  }
+
+  /** There is something that the next generation has to know. */
+  get goesOn(): boolean {
+    return this.busy || this.notes.size > 0;
   }
 
   find(key: string): HeldRecord | undefined {
@@ -170,6 +202,7 @@ export class FileJoin implements Unfinished {
     this.held = [...this.held, ...before.held];
     for (const held of before.held) before.leaving.add(held);
     for (const key of before.broken) this.breakOff(key);
+    for (const note of before.notes) this.notes.add(note);
     if (before.held.length > 0) this.inheritedAt = offset;
     before.held = [];
     before.broken = [];

@@ -1,11 +1,12 @@
 /** The input against a stand-in for the API server; `test/services/kubernetes-logs.test.ts` is the same with the real one. */
-import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import definition from '../../../../plugins/inputs/kubernetes_logs.ts';
 import type { Parser } from '../../../../src/plugin.ts';
 import { optionsOf } from '../../../contract/support.ts';
+import type { LoggedContainer } from '../../../support/kubelet.ts';
 import { Node } from './harness.ts';
 
 const lines = (count: number, text = 'line'): string[] =>
@@ -128,6 +129,53 @@ describe('kubernetes_logs', () => {
     expect(node.logs.slice(1)).toEqual(lines(10));
     for (const { kubernetes } of node.records.slice(1))
       expect(kubernetes).toMatchObject({ labels: { lived: 'a second' } });
+  });
+
+  it('keeps it also where more files are open than the limit allows', async () => {
+    const node = await Node.open();
+    node.api.refuse.set('get', 403);
+    const short = node.kubelet.start({ namespace: 'shop', pod: 'short' });
+    short.write(lines(10));
+    await node.start({ kube_meta_wait: '60s', rotate_wait: '0', open_files_limit: '1' });
+    await node.until(() => node.metric('tailrace_input_open_files') === 1);
+    node.run({ namespace: 'shop', pod: 'steady' }).write(['steady']);
+    await node.collector.reached(1);
+    short.remove();
+    node.api.putPod({ namespace: 'shop', name: 'short', uid: short.uid });
+    await node.collector.reached(11);
+    expect(node.logs.slice(1)).toEqual(lines(10));
+    await node.until(() => node.metric('tailrace_input_open_files') === 1);
+  });
+
+  it('tells by file, and counts, what is lost where too many wait for their pods', async () => {
+    const node = await Node.open();
+    node.api.refuse.set('get', 403);
+    await node.start({ kube_meta_wait: '60s', rotate_wait: '0', open_files_limit: '1' });
+    const pods = [];
+    for (const pod of ['a', 'b', 'c']) {
+      const log = node.kubelet.start({ namespace: 'shop', pod });
+      log.write(lines(10, pod));
+      pods.push(log);
+      await node.until(() => node.metric('tailrace_input_files_opened_total') === pods.length);
+    }
+    // Twice as many as the limit are held; the oldest is not, and more is written to it.
+    const [oldest, ...others] = pods as [LoggedContainer, ...LoggedContainer[]];
+    expect(node.metric('tailrace_input_open_files')).toBe(2);
+    oldest.write(lines(10, 'more'));
+    const { size } = statSync(oldest.file);
+    const all = pods.reduce((sum, { file }) => sum + statSync(file).size, 0);
+    await node.until(() => node.metric('tailrace_input_file_lag_bytes') === all);
+    for (const pod of pods) {
+      pod.remove();
+      node.api.putPod({ namespace: 'shop', name: pod.pod, uid: pod.uid });
+    }
+    await node.collector.reached(20);
+    expect(node.logs).toEqual(others.flatMap(({ pod }) => lines(10, pod)));
+    await node.until(() => node.metric('tailrace_input_lost_bytes_total') > 0);
+    expect(node.metric('tailrace_input_lost_bytes_total', { reason: 'source_gone' })).toBe(size);
+    expect(node.context.log.lines.filter(({ fields }) => fields?.['bytes'] !== undefined)).toMatchObject([
+      { fields: { file: oldest.link, bytes: size } },
+    ]);
   });
 
   it('a deleted file whose pod is not known keeps no other waiting, and is read at a stop', async () => {

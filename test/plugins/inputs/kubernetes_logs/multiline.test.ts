@@ -1,5 +1,5 @@
 /** `tailrace.io/multiline`: lines that belong together become one record, whatever comes between them. */
-import { appendFileSync, renameSync } from 'node:fs';
+import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -10,6 +10,16 @@ import type { LoggedContainer } from '../../../support/kubelet.ts';
 import { createParser } from '../../parsers/parsing.ts';
 import { tail, workspace } from '../tail/harness.ts';
 import type { Surroundings, Tail, TailEvent } from '../tail/harness.ts';
+import {
+  amount,
+  faultsOf,
+  fragment,
+  fragments,
+  live,
+  wholeRecords,
+  someLines,
+  steps,
+} from '../tail/histories.ts';
 
 const parsers = {
   /** `#1 …` */
@@ -19,6 +29,8 @@ const parsers = {
   whole: createParser({ name: 'whole', format: 'regex', regex: String.raw`^#(?<number>\d+)(?<rest>[^$]*)$` }),
 };
 const BOTH = { 'tailrace.io/multiline': 'head' };
+
+const AMOUNT = amount(15);
 
 let second = 0;
 function time(): string {
@@ -292,6 +304,50 @@ describe('a record of several lines', () => {
     expect(texts(again.sink.delivered)).toEqual(['#1\n a']);
   });
 
+  it.each(['in one file', 'over a rotation'])(
+    'is not taken for settled with its last line, which was a record before the pod asked for this: %s',
+    async (where) => {
+      const pod = await Pod.open({});
+      pod.write(out('#1 a'));
+      const first = await pod.start({}, { keepBack: true });
+      await first.reached(1);
+      if (where === 'over a rotation') pod.log.rotate();
+      pod.write(err('x'));
+      await first.reached(2);
+      pod.write(out(' b'));
+      await first.reached(3);
+      first.sink.settleSome((batch) => batch === 2);
+      first.writeMarks();
+      await first.kill();
+      pod.say(BOTH);
+      pod.write(out('#2 c') + err('#3 y'));
+      const again = await pod.start({}, { keepBack: true });
+      await again.reached(2);
+      again.sink.settleSome((batch) => again.events[batch]?.record['stream'] === 'stdout');
+      expect(texts(again.sink.delivered)).toEqual(['#1 a\n b']);
+      // With it all of its lines are settled, should the pod change its mind.
+      again.writeMarks();
+      await again.kill();
+      pod.say({});
+      const last = await pod.start();
+      await last.until(() => last.sink.delivered.length >= 3);
+      expect(texts(last.sink.delivered)).toEqual(['x', '#2 c', '#3 y']);
+    },
+  );
+
+  it('is not sent again where it was settled, and something before it was not', async () => {
+    const pod = await Pod.open(BOTH);
+    pod.write(err('x', 'y') + out('#1 a') + err('z') + out(' b', '#2 c'));
+    const first = await pod.start({}, { keepBack: true });
+    await first.reached(4);
+    first.sink.settleSome((index) => index > 0);
+    first.writeMarks();
+    await first.kill();
+    const again = await pod.start();
+    await again.reached(4);
+    expect(texts(again.sink.delivered)).not.toContain('#1 a\n b');
+  });
+
   it('reaches over a rotation, a line in parts within it as well', async () => {
     const pod = await Pod.open(BOTH);
     pod.write(out('#1 a') + cri('stdout', 'P', ' b'));
@@ -423,70 +479,105 @@ describe('lines of two streams, cut anywhere, read by an agent that is restarted
     return records;
   }
 
-  it('become exactly the records, each at least once', async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(line, { minLength: 1, maxLength: 40 }),
-        fc.array(
-          fc.record({
-            share: fc.double({ min: 0, max: 1, noNaN: true }),
-            end: fc.constantFrom('stop', 'kill', 'rotate', 'settle'),
-            picks: fc.array(fc.boolean(), { maxLength: 20 }),
-          }),
-          { maxLength: 6 },
+  it(
+    'become exactly the records, each at least once',
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(line, { minLength: 1, maxLength: 40 }),
+          steps(['stop', 'kill', 'rotate', 'compress', 'settle']),
+          async (lines, history) => {
+            const ends = cri('stdout', 'F', '') + cri('stderr', 'F', '') + out('#0') + err('#0');
+            const content =
+              lines
+                .map(({ stream, flag, head, size, letter }, index) =>
+                  cri(stream, flag, `${head}<${index}${letter.repeat(size)}>`),
+                )
+                .join('') + ends;
+            const wanted = reference(content);
+            const pod = await Pod.open(BOTH);
+            const delivered = await live(
+              {
+                ...wholeRecords(reference),
+                path: pod.log.file,
+                write: (text) => pod.write(text),
+                start: () => pod.start({}, { keepBack: true }),
+              },
+              content,
+              history,
+            );
+            expect(texts(delivered).filter((text) => !wanted.includes(text as string))).toEqual([]);
+          },
         ),
-        async (lines, steps) => {
-          const ends = cri('stdout', 'F', '') + cri('stderr', 'F', '') + out('#0') + err('#0');
-          const content =
-            lines
-              .map(({ stream, flag, head, size, letter }, index) =>
-                cri(stream, flag, `${head}<${index}${letter.repeat(size)}>`),
-              )
-              .join('') + ends;
-          const pod = await Pod.open(BOTH);
-          const delivered: TailEvent[] = [];
-          const seen = new Set<unknown>();
-          let written = 0;
-          let rotations = 0;
-          let run = await pod.start({}, { keepBack: true });
-          const reads = async (): Promise<void> => {
-            const wanted = reference(content.slice(0, written));
-            await run.until(() => {
-              for (const text of texts(run.events)) seen.add(text);
-              return wanted.every((text) => seen.has(text));
-            });
-          };
-          const restart = async (end: 'stop' | 'kill'): Promise<void> => {
-            run.writeMarks();
-            await run[end]();
-            delivered.push(...run.sink.delivered);
-            run = await pod.start({}, { keepBack: true });
-          };
-          for (const { share, end, picks } of steps) {
-            const to = written + Math.floor((content.length - written) * share);
-            pod.write(content.slice(written, to));
-            written = to;
-            await reads();
-            run.sink.settleSome((index) => picks[index % Math.max(1, picks.length)] === true);
-            if (end === 'stop' || end === 'kill') await restart(end);
-            // Only between lines: a file is never rotated within one.
-            else if (end === 'rotate' && (written === 0 || content[written - 1] === '\n'))
-              renameSync(pod.log.file, `${pod.log.file}.${rotations++}`);
-          }
-          pod.write(content.slice(written));
-          written = content.length;
-          await reads();
-          await restart('kill');
-          run.sink.open = true;
-          run.sink.settle();
-          const wanted = reference(content);
-          const all = (): unknown[] => texts([...delivered, ...run.sink.delivered]);
-          await run.until(() => wanted.every((text) => all().includes(text)));
-          expect(all().filter((text) => !wanted.includes(text as string))).toEqual([]);
-          await run.stop();
-        },
-      ),
-      { numRuns: Number(process.env['TAIL_JOIN_RUNS'] ?? 15) },
-    );
-  }, 60_000);
+        AMOUNT,
+      );
+    },
+    60_000 + AMOUNT.numRuns * 2000,
+  );
+});
+
+describe('lines of a pod that says something else each time that the agent is started, and while it runs', () => {
+  const says = fc.constantFrom<Record<string, string>>(
+    {},
+    BOTH,
+    { 'tailrace.io/multiline': 'shout' },
+    { 'tailrace.io/multiline_stdout': 'head' },
+    { 'tailrace.io/multiline_stdout': 'shout', 'tailrace.io/multiline_stderr': 'head' },
+  );
+  const agents = fc.array(
+    fc.record({
+      says,
+      limit: fc.constantFrom('2M', '2M', '30k'),
+      mayKeep: fc.constantFrom(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, 20_000),
+    }),
+    { minLength: 1, maxLength: 4 },
+  );
+
+  it(
+    'are all delivered, each whole and in its place',
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(
+          someLines,
+          agents,
+          steps(['stop', 'kill', 'kill', 'rotate', 'compress', 'settle', 'settle']),
+          fc.array(fc.option(says), { minLength: 1, maxLength: 4 }),
+          async (lines, starts, history, changes) => {
+            const content =
+              lines
+                .map((line, index) => cri(line.stream, line.partial ? 'P' : 'F', fragment(line, index)))
+                .join('') +
+              out('', '#0', '!0') +
+              err('', '#0', '!0');
+            const pod = await Pod.open({});
+            let started = 0;
+            let changed = 0;
+            const delivered = await live(
+              {
+                ...fragments(lines),
+                path: pod.log.file,
+                write: (text) => {
+                  const change = changes[changed++ % changes.length];
+                  if (change) pod.say(change);
+                  pod.write(text);
+                },
+                start: async () => {
+                  const agent = starts[started++ % starts.length] as (typeof starts)[number];
+                  pod.say(agent.says);
+                  const run = await pod.start({ multiline_buffer_limit: agent.limit }, { keepBack: true });
+                  run.mayKeep = agent.mayKeep;
+                  return run;
+                },
+              },
+              content,
+              history,
+            );
+            expect(faultsOf(delivered, lines, { byStream: true })).toEqual([]);
+          },
+        ),
+        AMOUNT,
+      );
+    },
+    60_000 + AMOUNT.numRuns * 2000,
+  );
 });

@@ -1,6 +1,6 @@
 /** A tail input over real files: what it emits is collected line by line, settled or kept back, and it can be stopped or killed. */
 import { EventEmitter, once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -32,56 +32,94 @@ export interface TailEvent {
   skipped: boolean;
 }
 
+/** A batch on its way to the output; as `src/delivery/flight.ts`, and as small as can be. */
+class Sent {
+  readonly source: Source;
+  readonly batchStart: number;
+  private readonly events: readonly TailEvent[];
+  private readonly open: Set<TailEvent>;
+
+  constructor(source: Source, events: readonly TailEvent[]) {
+    this.source = source;
+    this.events = events;
+    this.open = new Set(events.filter(({ skipped }) => !skipped));
+    this.batchStart = (events[0] as TailEvent).start;
+  }
+
+  get landed(): boolean {
+    return this.open.size === 0;
+  }
+
+  firstOpen(): number {
+    return this.events.find((event) => this.open.has(event))?.start ?? Number.POSITIVE_INFINITY;
+  }
+
+  *settledRanges(): Iterable<Range> {
+    let from: number | undefined;
+    for (const [index, event] of this.events.entries()) {
+      if (this.open.has(event)) {
+        from = undefined;
+        continue;
+      }
+      from ??= event.start;
+      const next = this.events[index + 1];
+      if (next === undefined || this.open.has(next)) yield [from, event.stop];
+    }
+  }
+
+  /** Settles those that are picked; returns them. */
+  settle(pick: (event: TailEvent) => boolean = () => true): TailEvent[] {
+    const picked = [...this.open].filter(pick);
+    for (const event of picked) this.open.delete(event);
+    if (picked.length > 0) this.source.touch();
+    return picked;
+  }
+}
+
 /** An output that has what it was given, or keeps it open until told. */
 class Sink {
   open = false;
   /** What it acknowledged. */
   readonly delivered: TailEvent[] = [];
-  private readonly held: { source: Source; land: () => void }[] = [];
+  private held: Sent[] = [];
 
   take(batch: Batch, events: readonly TailEvent[]): void {
-    const { source, base } = batch;
+    const { source } = batch;
     if (source === undefined) return;
-    if (events.every(({ skipped }) => skipped)) {
-      source.advance(base + (batch.stops[batch.length - 1] ?? 0));
-      return;
+    const { stop } = events.at(-1) as TailEvent;
+    if (events.some(({ skipped }) => !skipped)) {
+      const sent = new Sent(source, events);
+      source.launch('out', sent);
+      this.held.push(sent);
+      if (this.open) this.settleIf((each) => each === sent);
     }
-    const from = base + (batch.starts[0] ?? 0);
-    const to = base + (batch.stops[batch.length - 1] ?? 0);
-    let landed = this.open;
-    source.launch('out', {
-      batchStart: from,
-      get landed() {
-        return landed;
-      },
-      firstOpen: () => (landed ? Number.POSITIVE_INFINITY : from),
-      settledRanges: (): Range[] => (landed ? [[from, to]] : []),
-    });
-    const land = (): void => {
-      landed = true;
-      this.delivered.push(...events.filter(({ skipped }) => !skipped));
-      source.touch();
-    };
-    if (landed) land();
-    else this.held.push({ source, land });
-    source.advance(to);
+    source.advance(stop);
+  }
+
+  private settleIf(pick: (sent: Sent) => boolean): void {
+    for (const sent of this.held) if (pick(sent)) this.delivered.push(...sent.settle());
+    this.held = this.held.filter(({ landed }) => !landed);
   }
 
   settle(): void {
-    for (const { land } of this.held.splice(0)) land();
+    this.settleIf(() => true);
   }
 
-  /** Settles what `pick` says of what it has, by its place. */
+  /** Settles what `pick` says of the batches that it has, by their place. */
   settleSome(pick: (index: number) => boolean): void {
-    const all = this.held.splice(0);
-    all.forEach((each, index) => {
-      if (pick(index)) each.land();
-      else this.held.push(each);
-    });
+    const all = this.held;
+    this.settleIf((sent) => pick(all.indexOf(sent)));
+  }
+
+  /** Settles what `pick` says of the records that it has, by their place: as an output that is answered record by record. */
+  settleRecords(pick: (index: number) => boolean): void {
+    let index = 0;
+    for (const sent of this.held) this.delivered.push(...sent.settle(() => pick(index++)));
+    this.held = this.held.filter(({ landed }) => !landed);
   }
 
   settleOf(source: Source): void {
-    for (const each of this.held) if (each.source === source) each.land();
+    this.settleIf((sent) => sent.source === source);
   }
 }
 
@@ -246,6 +284,11 @@ export class Tail {
     this.room = this.alwaysFull ? Promise.withResolvers() : undefined;
   }
 
+  /** From the next batch on there is no room, until {@link drain}. */
+  fill(): void {
+    this.room ??= Promise.withResolvers();
+  }
+
   /** Writes the marks, as an output does after each response. */
   writeMarks(): void {
     this.state?.writeMarks();
@@ -254,6 +297,14 @@ export class Tail {
   /** Sources in the state. */
   get remembered(): number {
     return this.state?.forInput('tail').load().length ?? 0;
+  }
+
+  /** Whether the file at a path is followed there. */
+  knows(path: string): boolean {
+    const inode = String(statSync(path).ino);
+    const real = realpathSync(path);
+    const known = this.state?.forInput('tail').load() ?? [];
+    return known.some(({ identity }) => identity.inode === inode && identity.realPath === real);
   }
 
   /** Bytes that the fingerprint of the only source covers. */

@@ -13,8 +13,10 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { problems, tail, workspace } from './harness.ts';
+import { amount, live, steps, wholeRecords } from './histories.ts';
 import type { Surroundings, Tail, TailEvent, TailOptions } from './harness.ts';
 
+const AMOUNT = amount(25);
 const TIME = '2024-05-07T18:57:50.904275087Z';
 
 function cri(stream: string, flag: string, text: string): string {
@@ -427,75 +429,40 @@ describe('lines of two streams, whole or in parts, cut anywhere, read by an agen
     return records;
   }
 
-  it('become exactly the records, each at least once', async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(line, { minLength: 1, maxLength: 40 }),
-        fc.array(
-          fc.record({
-            share: fc.double({ min: 0, max: 1, noNaN: true }),
-            end: fc.constantFrom('stop', 'kill', 'rotate', 'settle'),
-            picks: fc.array(fc.boolean(), { maxLength: 20 }),
-          }),
-          { maxLength: 6 },
+  it(
+    'become exactly the records, each at least once',
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(line, { minLength: 1, maxLength: 40 }),
+          steps(['stop', 'kill', 'rotate', 'compress', 'settle']),
+          async (lines, history) => {
+            const log = new Log();
+            const content =
+              lines
+                .map(({ stream, flag, size, letter }, index) =>
+                  cri(stream, flag, `<${index}${letter.repeat(size)}>`),
+                )
+                .join('') +
+              cri('stdout', 'F', 'end') +
+              cri('stderr', 'F', 'end');
+            const wanted = reference(content);
+            const delivered = await live(
+              {
+                ...wholeRecords(reference),
+                path: log.path,
+                write: (text) => log.append(text),
+                start: () => log.start({}, { keepBack: true }),
+              },
+              content,
+              history,
+            );
+            expect(texts(delivered).filter((text) => !wanted.includes(text as string))).toEqual([]);
+          },
         ),
-        async (lines, steps) => {
-          const content =
-            lines
-              .map(({ stream, flag, size, letter }, index) =>
-                cri(stream, flag, `<${index}${letter.repeat(size)}>`),
-              )
-              .join('') +
-            cri('stdout', 'F', 'end') +
-            cri('stderr', 'F', 'end');
-          const log = new Log();
-          const delivered: TailEvent[] = [];
-          const seen = new Set<unknown>();
-          let written = 0;
-          let rotations = 0;
-          let run = await log.start({}, { keepBack: true });
-          const reads = async (): Promise<void> => {
-            const wanted = reference(content.slice(0, written));
-            await run.until(() => {
-              for (const text of texts(run.events)) seen.add(text);
-              return wanted.every((text) => seen.has(text));
-            });
-          };
-          const restart = async (end: 'stop' | 'kill'): Promise<void> => {
-            run.writeMarks();
-            await run[end]();
-            delivered.push(...run.sink.delivered);
-            run = await log.start({}, { keepBack: true });
-          };
-          for (const { share, end, picks } of steps) {
-            const to = written + Math.floor((content.length - written) * share);
-            log.append(content.slice(written, to));
-            written = to;
-            await reads();
-            run.sink.settleSome((index) => picks[index % Math.max(1, picks.length)] === true);
-            if (end === 'stop' || end === 'kill') await restart(end);
-            // Only between lines: a file is never rotated within one.
-            else if (end === 'rotate' && (written === 0 || content[written - 1] === '\n'))
-              renameSync(log.path, `${log.path}.${rotations++}`);
-          }
-          log.append(content.slice(written));
-          written = content.length;
-          await reads();
-          await restart('kill');
-          run.sink.open = true;
-          run.sink.settle();
-          const wanted = reference(content);
-          await run.until(() => {
-            const known = new Set(texts([...delivered, ...run.sink.delivered]));
-            return wanted.every((text) => known.has(text));
-          });
-          expect(
-            texts([...delivered, ...run.sink.delivered]).filter((text) => !wanted.includes(text as string)),
-          ).toEqual([]);
-          await run.stop();
-        },
-      ),
-      { numRuns: Number(process.env['TAIL_JOIN_RUNS'] ?? 25) },
-    );
-  });
+        AMOUNT,
+      );
+    },
+    60_000 + AMOUNT.numRuns * 2000,
+  );
 });

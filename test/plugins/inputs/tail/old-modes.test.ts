@@ -1,5 +1,5 @@
 /** Fluent Bit's old ways to join lines: `docker_mode`, and `multiline` with `parser_firstline`. */
-import { appendFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Parser } from '../../../../src/plugin.ts';
@@ -78,6 +78,21 @@ describe('docker_mode', () => {
     );
     expect(run.lines).toEqual(['x\n', 'y\n', 'first 1\nmore\npartz\n', 'first 2\n']);
   });
+
+  it('with docker_mode_parser joins over a rotation', async () => {
+    const root = workspace();
+    const path = join(root, 'a.log');
+    writeFileSync(path, '{"log":"first 1\\n"}\n');
+    const run = await tail(
+      { path, read_from_head: 'on', ...options, docker_mode_parser: 'first', docker_mode_flush: '60' },
+      { parsers: { docker: json(), first: regex('(?<log>^{"log":"first.*)') }, state: join(root, 'state') },
+    );
+    await run.until(() => run.kept > 0);
+    renameSync(path, `${path}.1`);
+    writeFileSync(path, '{"log":"more\\n"}\n{"log":"and more\\n"}\n{"log":"first 2\\n"}\n');
+    await run.reached(1);
+    expect(run.lines).toEqual(['first 1\nmore\nand more\n']);
+  });
 });
 
 describe('multiline', () => {
@@ -148,6 +163,28 @@ describe('multiline', () => {
     );
     expect(records(run)).toEqual([{ message: 'new' }]);
     expect(run.drops).toEqual({ ignore_older: 1 });
+  });
+
+  it('leaves out such a record up to its end, also where that is in the next file', async () => {
+    const dated = createParser({
+      format: 'regex',
+      regex: '^(?<time>\\d+) (?<message>.*)$',
+      time_key: 'time',
+      time_format: '%s',
+    });
+    const root = workspace();
+    const path = join(root, 'a.log');
+    writeFileSync(path, '1000 old\n');
+    const run = await tail(
+      { path, read_from_head: 'on', multiline: 'on', parser_firstline: 'head', ignore_older: '1h' },
+      { parsers: { head: dated }, state: join(root, 'state') },
+    );
+    await run.until(() => run.drops['ignore_older'] === 1);
+    renameSync(path, `${path}.1`);
+    const now = Math.floor(Date.now() / 1000);
+    writeFileSync(path, ` more of it\n${now} new\n${now} newer\n`);
+    await run.reached(1);
+    expect(records(run)[0]).toEqual({ message: 'new' });
   });
 
   it('cuts a record without end', async () => {

@@ -1,4 +1,5 @@
 /** DELIVERY.md, rule 3: what can be read no more goes to disk, or is counted. */
+import { execFileSync } from 'node:child_process';
 import { appendFileSync, readdirSync, readlinkSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -41,6 +42,15 @@ function openAndDeleted(path: string): number {
     }
   }).length;
 }
+
+describe('a file that was closed for others', () => {
+  it('is read on once it can be opened, where no descriptor is left for a while', () => {
+    const script = join(import.meta.dirname, 'shortage-process.ts');
+    const command = ['-c', 'ulimit -n 64; exec "$0" "$1" "$2"', process.execPath, script, workspace()];
+    const seen: unknown = JSON.parse(execFileSync('sh', command, { encoding: 'utf8' }));
+    expect(seen).toEqual({ lines: ['a 1', 'a 2', 'b 1', 'b 2'], lost: 0 });
+  });
+});
 
 describe('rule 3: a deleted file', () => {
   it('that is not settled after a while is secured and closed', async () => {
@@ -92,6 +102,33 @@ describe('rule 3: a deleted file', () => {
     expect(run.events.length).toBe(before);
     run.drain();
     await run.reached(LINES);
+  });
+
+  it('that was closed for others is read all the same, where something was written to it before', async () => {
+    const root = workspace();
+    const [a, b] = [join(root, 'a.log'), join(root, 'b.log')];
+    writeFileSync(a, 'a 1\n');
+    const run = await tail(
+      { path: join(root, '*.log'), read_from_head: 'on', open_files_limit: '1' },
+      { full: true },
+    );
+    await run.reached(1);
+    run.drain();
+    writeFileSync(b, 'b 1\n');
+    await run.reached(2);
+    await run.until(() => run.metric('open_files') === 1);
+    // There is no room: nothing is read for the time being.
+    run.fill();
+    appendFileSync(b, 'b 2\n');
+    await run.reached(3);
+    appendFileSync(a, 'a 2\n');
+    await run.until(() => run.metric('file_lag_bytes') >= 4 && run.metric('open_files') === 2);
+    unlinkSync(a);
+    await run.until(() => run.metric('files_rotated_total') === 1);
+    run.drain();
+    await run.reached(4);
+    expect(run.lines).toEqual(['a 1', 'b 1', 'b 2', 'a 2']);
+    expect(run.metric('lost_bytes_total')).toBe(0);
   });
 
   it('is given up, the oldest first, when more are open than may be', async () => {

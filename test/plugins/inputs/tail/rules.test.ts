@@ -265,6 +265,22 @@ describe('rule 5: identity', () => {
     expect(run.events[0]?.tag).toMatch(/b\.log$/);
   });
 
+  it('and so it is where that was rotated before the agent was started', async () => {
+    const directory = workspace();
+    const [first, rotated, second] = ['a.log', 'a.log.1', 'b.log'].map((name) => join(directory, name));
+    const options = { path: join(directory, '*.log'), read_from_head: 'on', rotate_wait: '0' };
+    writeFileSync(first as string, '');
+    const before = await tail(options, { state: directory });
+    await before.stop();
+    renameSync(first as string, rotated as string);
+    const run = await tail(options, { state: directory, tag: 'of.*' });
+    await run.until(() => run.metric('open_files') === 0);
+    writeFileSync(rotated as string, 'line\n');
+    renameSync(rotated as string, second as string);
+    await run.reached(1);
+    expect(run.events[0]?.tag).toMatch(/b\.log$/);
+  });
+
   it('fault 23: a rewritten file of the same size and head is read again', async () => {
     const directory = workspace();
     const path = join(directory, 'a.log');
