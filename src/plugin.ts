@@ -61,6 +61,14 @@ export interface Reservation {
   release(): void;
 }
 
+/** What an input can set aside when nothing else is there. */
+export interface LargestReservation {
+  /** All reservations together. */
+  bytes: number;
+  /** The option that says so. */
+  option: string;
+}
+
 export interface InputContext extends PluginContext {
   /** The tag as configured, `<plugin>.<n>` by default; may hold `*`. */
   readonly tag: string;
@@ -71,6 +79,8 @@ export interface InputContext extends PluginContext {
    * there is no room: refuse it, so that its sender keeps it (HTTP 429).
    */
   reserve(bytes: number): Reservation | undefined;
+  /** The most that {@link reserve} can ever give: what needs more is to be refused for good (HTTP 413), with what to raise. */
+  largestReservation(): LargestReservation;
   /**
    * Counts bytes among those of the input that it keeps of records that are not complete; negative when they are let go. False when it
    * keeps so much that the pipeline may run short: some of it must go on as it is.

@@ -148,6 +148,12 @@ export class MemoryBuffer {
     return true;
   }
 
+  /** The bytes that can be reserved when nothing else is there. `own`: it is the account's limit that says so, not the common one. */
+  mostReservable({ limit }: InputAccount): { bytes: number; own: boolean } {
+    const common = this.limit - this.reserved;
+    return { bytes: Math.min(reservable(limit), reservable(common)), own: limit < common };
+  }
+
   /** Gives back what was reserved. */
   giveBack(bytes: number, account: InputAccount): void {
     this.begun -= bytes;

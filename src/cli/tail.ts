@@ -105,6 +105,7 @@ class Session {
       store: this.starts,
       keep: () => true,
       reserve: () => ({ release: () => {} }),
+      largestReservation: () => ({ bytes: Number.POSITIVE_INFINITY, option: 'service.memory_limit' }),
       secure: async () => false,
       drop: () => {},
       finished: () => {

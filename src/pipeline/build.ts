@@ -132,6 +132,7 @@ export async function buildInput(
     tag: instance.tag,
     store: state?.forInput(instance.stateName, typeof db === 'string' ? { file: db } : {}),
     reserve: (bytes) => runner.reserve(bytes),
+    largestReservation: () => runner.largestReservation(),
     keep: (bytes) => runner.keep(bytes),
     secure: (source) => buffer.secure(source),
     drop(reason, count) {

@@ -3,7 +3,7 @@ import type { InputAccount, MemoryBuffer } from '../buffer/memory.ts';
 import type { InputInstance } from '../config/definition.ts';
 import type { Batch } from '../event/batch.ts';
 import type { Receipt } from '../event/receipt.ts';
-import type { Emit, Input, Reservation } from '../plugin.ts';
+import type { Emit, Input, LargestReservation, Reservation } from '../plugin.ts';
 import { mainLoop } from '../telemetry/heartbeat.ts';
 import type { FilterChain } from './filters.ts';
 import type { InputLedger } from './input-ledger.ts';
@@ -96,6 +96,11 @@ export class InputRunner {
         held = 0;
       },
     };
+  }
+
+  largestReservation(): LargestReservation {
+    const { bytes, own } = this.memory.mostReservable(this.account);
+    return { bytes, option: own ? 'mem_buf_limit' : 'service.memory_limit' };
   }
 
   /** Counts what the input keeps of records that are not complete; false when that is more than its share. */

@@ -32,6 +32,22 @@ describe('MemoryBuffer', () => {
     await Promise.all(waits);
   });
 
+  it('says the most that can be reserved, and gives it when nothing else is there', () => {
+    const memory = new MemoryBuffer(1000);
+    memory.reserved = 200;
+    for (const [limit, bytes, own] of [
+      [0, 700, false],
+      [400, 350, true],
+      [5000, 700, false],
+    ] as const) {
+      const account = memory.open('a', limit);
+      expect(memory.mostReservable(account)).toEqual({ bytes, own });
+      expect(memory.reserve(bytes + 1, account)).toBe(false);
+      expect(memory.reserve(bytes, account)).toBe(true);
+      memory.giveBack(bytes, account);
+    }
+  });
+
   it('keeps the one waiting whose own limit is still reached', async () => {
     const memory = new MemoryBuffer(1000);
     const full = memory.open('full', 100);

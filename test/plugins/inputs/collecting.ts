@@ -85,6 +85,7 @@ export function inputContext(parsers: readonly Parser[] = []): TestInputContext 
     },
     keep: () => true,
     reserve: () => ({ release: () => {} }),
+    largestReservation: () => ({ bytes: Number.POSITIVE_INFINITY, option: 'service.memory_limit' }),
     secure: async () => false,
     drop(reason) {
       throw new Error(`Nothing should be dropped: ${reason}.`);

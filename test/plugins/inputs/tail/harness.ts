@@ -205,6 +205,7 @@ export class Tail {
         return this.kept <= this.mayKeep;
       },
       reserve: () => ({ release: () => {} }),
+      largestReservation: () => ({ bytes: Number.POSITIVE_INFINITY, option: 'service.memory_limit' }),
       secure: async (source) => {
         this.secured.push(source.id);
         const taken = disk();
