@@ -2,24 +2,35 @@
  * Bytes that came on a connection and are not taken yet. What the socket hands over is looked at where it is; only the beginning of a message
  * that goes on is copied and kept, and the input's memory is asked for room before.
  */
-import type { InputContext, Reservation } from '../../src/plugin.ts';
+import type { InputContext, LargestReservation, Reservation } from '../../src/plugin.ts';
 
 /** A buffer doubles until it has grown by so much at once. Bytes. */
 const MOST_GROWTH = 1_000_000;
 
 const EMPTY = Buffer.alloc(0);
 
+/** A message takes more memory than there can ever be. The message is a sentence about its sender. */
+export class NeverFitsError extends Error {
+  override name = 'NeverFitsError';
+
+  constructor({ bytes, option }: LargestReservation) {
+    super(
+      `Its message takes more than the ${bytes} bytes of memory that there can be: raise ${option}, or have it send less at a time.`,
+    );
+  }
+}
+
 export class Inbox {
   /** What is there. */
   bytes: Buffer = EMPTY;
   /** Where the next message begins in it. */
   start = 0;
-  private readonly reserve: InputContext['reserve'];
+  private readonly context: Pick<InputContext, 'reserve' | 'largestReservation'>;
   private buffer: Buffer | undefined;
   private reservation: Reservation | undefined;
 
-  constructor(reserve: InputContext['reserve']) {
-    this.reserve = reserve;
+  constructor(context: Pick<InputContext, 'reserve' | 'largestReservation'>) {
+    this.context = context;
   }
 
   /** Bytes that are not taken. */
@@ -27,7 +38,12 @@ export class Inbox {
     return this.bytes.length - this.start;
   }
 
-  /** Takes a piece from the socket in, behind what is kept; false when there is no room for both. */
+  /** Bytes of memory that are set aside. */
+  get reserved(): number {
+    return this.reservation === undefined ? 0 : (this.buffer?.length ?? 0);
+  }
+
+  /** Takes a piece from the socket in, behind what is kept; false when there is no room for both. Throws {@link NeverFitsError}. */
   add(piece: Buffer, least: number): boolean {
     if (this.rest === 0) {
       this.clear();
@@ -43,7 +59,8 @@ export class Inbox {
   }
 
   /**
-   * Keeps what is not taken, in memory of its own; false when there is no room. `least`: bytes that its message will have at least.
+   * Keeps what is not taken, in memory of its own; false when there is no room. `least`: bytes that its message will have at least. Throws
+   * {@link NeverFitsError}.
    */
   keep(least: number): boolean {
     if (this.rest === 0) {
@@ -62,14 +79,26 @@ export class Inbox {
     this.reservation = undefined;
   }
 
+  /** Reserves anew in place of what is reserved: there may never be room for both. */
+  private exchange(wanted: number, held: number): Reservation | undefined {
+    if (this.reservation === undefined) return undefined;
+    this.reservation.release();
+    const reservation = this.context.reserve(wanted);
+    // What was given back a moment ago is there yet.
+    if (reservation === undefined) this.reservation = this.context.reserve(held);
+    return reservation;
+  }
+
   /** Moves the rest to the front of a buffer that has so many bytes. */
   private hold(size: number): boolean {
     const { rest, buffer } = this;
     let target = buffer;
     if (target === undefined || target.length < size) {
       const capacity = target?.length ?? 0;
-      const wanted = Math.max(size, capacity + Math.min(capacity, MOST_GROWTH));
-      const reservation = this.reserve(wanted);
+      const largest = this.context.largestReservation();
+      if (size > largest.bytes) throw new NeverFitsError(largest);
+      const wanted = Math.min(Math.max(size, capacity + Math.min(capacity, MOST_GROWTH)), largest.bytes);
+      const reservation = this.context.reserve(wanted) ?? this.exchange(wanted, capacity);
       if (reservation === undefined) return false;
       this.reservation?.release();
       this.reservation = reservation;

@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { InputContext } from '../../src/plugin.ts';
-import { Inbox } from './inbox.ts';
+import { Inbox, NeverFitsError } from './inbox.ts';
 
 /** Why a connection is closed from this side. */
 export type Closing = 'malformed' | 'too_large' | 'stalled' | 'idle' | 'no_room';
@@ -36,7 +36,7 @@ export interface StreamReader {
 export interface Surroundings {
   stallMs: number;
   idleMs: number;
-  reserve: InputContext['reserve'];
+  context: Pick<InputContext, 'reserve' | 'largestReservation'>;
   /** A piece came. */
   received(): void;
   /** It is closed from this side. */
@@ -66,7 +66,7 @@ export class StreamConnection {
     this.socket = socket;
     this.reader = reader;
     this.around = around;
-    this.inbox = new Inbox(around.reserve);
+    this.inbox = new Inbox(around.context);
     // A reset is a close: what was read before it counts.
     socket.on('error', () => {});
     socket.on('data', this.onData);
@@ -118,8 +118,11 @@ export class StreamConnection {
 
   private absorb(piece: Buffer): Promise<unknown> | undefined {
     const { inbox } = this;
-    if (inbox.add(piece, 0)) return this.harvest();
     this.waiting = piece;
+    if (inbox.add(piece, 0)) {
+      this.waiting = undefined;
+      return this.harvest();
+    }
     return this.withRoom(() => inbox.add(piece, 0)).then((isThere) => {
       if (!isThere) return undefined;
       this.waiting = undefined;
@@ -200,6 +203,10 @@ export class StreamConnection {
     if (error instanceof StreamError) {
       this.inbox.clear();
       this.sendAway(error.reason, error.message);
+      return;
+    }
+    if (error instanceof NeverFitsError) {
+      this.sendAway('too_large', error.message);
       return;
     }
     this.around.failed(error);

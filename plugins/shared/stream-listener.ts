@@ -150,7 +150,7 @@ export class StreamListener {
       {
         stallMs,
         idleMs,
-        reserve: (bytes) => this.context.reserve(bytes),
+        context: this.context,
         received: () => {
           this.received++;
         },

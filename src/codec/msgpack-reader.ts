@@ -16,6 +16,8 @@ import type { LogRecord, Value } from '../event/record.ts';
 
 /** Lists and maps inside each other, as for JSON. */
 export const MAX_DEPTH = 64;
+/** Lists and maps. */
+const TELL_EVERY = 1024;
 const BROKEN_OFF = 'The bytes end in the middle of a value';
 const EVENT_TIME = 0;
 const TIMESTAMP = -1;
@@ -28,6 +30,11 @@ export class MsgpackError extends Error {
   override name = 'MsgpackError';
 }
 
+/** Told, now and then, that so many lists and maps more were made of the bytes: they take more memory than the bytes do. It may throw. */
+export interface ContainerAccount {
+  built(containers: number): void;
+}
+
 export class MsgpackReader {
   /** Where the next value starts. May be set back to one that was read before. */
   offset = 0;
@@ -37,9 +44,12 @@ export class MsgpackReader {
   nanos = 0;
   readonly bytes: Buffer;
   private depth = 0;
+  private containers = 0;
+  private readonly account: ContainerAccount | undefined;
 
-  constructor(bytes: Buffer) {
+  constructor(bytes: Buffer, account?: ContainerAccount) {
     this.bytes = bytes;
+    this.account = account;
   }
 
   /** What comes next. Reads nothing. */
@@ -191,6 +201,7 @@ export class MsgpackReader {
   }
 
   private enter(): void {
+    if (++this.containers % TELL_EVERY === 0) this.account?.built(TELL_EVERY);
     if (++this.depth > MAX_DEPTH) throw this.error(`Lists and maps nest deeper than ${MAX_DEPTH}`);
   }
 

@@ -23,10 +23,6 @@ export interface Action extends Item {
 }
 
 const OPERATIONS: ReadonlySet<string> = new Set(['index', 'create', 'update', 'delete']);
-/** A request of few bytes must not become many records: an action with its document has more characters, */
-const LEAST_ITEM = 32;
-/** unless there are so few of them. */
-const FEW_ITEMS = 1000;
 /** Characters of an action; the longest id has 512 bytes. */
 const MAX_ACTION = 16_384;
 const NOT_UPDATED = {
@@ -44,7 +40,6 @@ const NOT_DELETED = {
  * Takes the documents of a body in. Throws {@link Refusal} when the request as a whole is not to be taken.
  */
 export function decodeBulk(body: string, target: Target, documents: Documents, items: Items): void {
-  const most = Math.max(FEW_ITEMS, body.length / LEAST_ITEM);
   let line = 0;
   let last = '';
   let action: Action | undefined;
@@ -55,8 +50,6 @@ export function decodeBulk(body: string, target: Target, documents: Documents, i
     // Most senders say the same of every document.
     if (action === undefined || text !== last) action = readAction(text, line, target);
     last = text;
-    if (items.length > most)
-      throw new Refusal(413, 'The request holds too many tiny documents: send fewer at a time.');
     if (action.operation === 'delete') {
       items.refuse(action, NOT_DELETED);
       continue;

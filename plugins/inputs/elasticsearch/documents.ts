@@ -43,6 +43,7 @@ export class Documents {
   take(source: string, action: string): string | undefined {
     const text = source.trim();
     if (isTooDeep(text)) return 'The document nests too deep.';
+    this.into.room.parses(text);
     let document: Value;
     try {
       document = JSON.parse(text) as Value;

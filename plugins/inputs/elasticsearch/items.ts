@@ -7,6 +7,7 @@
  * Source: https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-bulk
  */
 import { randomBytes } from 'node:crypto';
+import type { Room } from '../../shared/http-receiver/room.ts';
 
 export interface ItemError {
   status: number;
@@ -27,11 +28,16 @@ const WRITTEN =
 export class Items {
   /** The first error. */
   firstError: ItemError | undefined;
+  private readonly room: Pick<Room, 'spend'>;
   private readonly items: Item[] = [];
   /** By the number of their item. */
   private readonly errors = new Map<number, ItemError>();
   /** Beginning of the ids that documents without one get. */
   private readonly prefix = randomBytes(9).toString('base64url');
+
+  constructor(room: Pick<Room, 'spend'>) {
+    this.room = room;
+  }
 
   get length(): number {
     return this.items.length;
@@ -45,7 +51,9 @@ export class Items {
     this.items.push(item);
   }
 
+  /** Throws Refusal where there is no room for so many. */
   refuse(item: Item, error: ItemError): void {
+    this.room.spend(item.index.length + (item.id?.length ?? 0));
     this.errors.set(this.items.length, error);
     this.items.push(item);
     this.firstError ??= error;

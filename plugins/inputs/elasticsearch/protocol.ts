@@ -8,6 +8,7 @@ import type { Exchange } from '../../shared/http-receiver/exchange.ts';
 import type { Answer, Protocol, TakeBody, Taken } from '../../shared/http-receiver/protocol.ts';
 import type { Refusal } from '../../shared/http-receiver/refusal.ts';
 import { RefusedRecords } from '../../shared/http-receiver/refused-records.ts';
+import type { Room } from '../../shared/http-receiver/room.ts';
 import { Rarely } from '../../shared/rarely.ts';
 import { decodeBulk, takeDocument } from './bulk.ts';
 import { Documents } from './documents.ts';
@@ -63,9 +64,9 @@ export class SearchProtocol implements Protocol {
       const reason = 'The Content-Type must be application/x-ndjson or application/json.';
       throw new SearchRefusal(406, 'media_type_header_exception', reason);
     }
-    return (body) => {
+    return (body, room) => {
       if (body.length === 0) throw new SearchRefusal(400, 'parse_exception', 'request body is required');
-      return this.take(body.toString('utf8'), route, request);
+      return this.take(body.toString('utf8'), route, request, room);
     };
   }
 
@@ -79,17 +80,18 @@ export class SearchProtocol implements Protocol {
       : forClient(request, errorAnswer(refusal));
   }
 
-  private take(body: string, route: Route, request: IncomingMessage): Taken {
+  private take(body: string, route: Route, request: IncomingMessage, room: Room): Taken {
     const now = Date.now();
     const batches = new RequestBatches({
       tag: this.options.tag,
       tagKey: this.options.tagKey,
       added: [],
       now,
+      room,
     });
     const { byTag } = batches;
     const documents = new Documents(this.options, batches, now);
-    const items = new Items();
+    const items = new Items(room);
     if (route.kind === 'bulk') decodeBulk(body, route.target, documents, items);
     else takeDocument(body, route.action, documents, items);
     this.tellOfTimes(documents.untimed);

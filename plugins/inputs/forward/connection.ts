@@ -9,11 +9,11 @@ import type { Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { MsgpackError, MsgpackScanner, Receipt, TooLongError } from '../../../src/plugin.ts';
 import type { Emit, ForwardCodec, InputContext, Reservation } from '../../../src/plugin.ts';
-import { Inbox } from '../../shared/inbox.ts';
+import { Inbox, NeverFitsError } from '../../shared/inbox.ts';
 import { Answers } from './answers.ts';
 import type { Closing, ForwardMetrics } from './connection-metrics.ts';
 import { Handshake } from './handshake.ts';
-import { Harvest } from './harvest.ts';
+import { Harvest, NoRoomError, TooManyError } from './harvest.ts';
 import type { ForwardInputSettings } from './settings.ts';
 import type { Tags } from './tags.ts';
 import { compressionOf, unpack, unpackedSizes } from './unpack.ts';
@@ -47,6 +47,8 @@ export class Connection {
   private state: 'handshake' | 'open' | 'ending' = 'open';
   private readonly pieces: Buffer[] = [];
   private isWorking = false;
+  /** Room that a message wants for what it becomes, which was not there. Bytes. */
+  private wanted = 0;
   private timer: NodeJS.Timeout | undefined;
   private readonly late = new Set<NodeJS.Timeout>();
 
@@ -55,7 +57,7 @@ export class Connection {
     this.socket = socket;
     this.around = around;
     this.peer = socket.remoteAddress;
-    this.inbox = new Inbox((bytes) => context.reserve(bytes));
+    this.inbox = new Inbox(context);
     this.answers = new Answers((chunk) => socket.write(codec.encodeAck(chunk)));
     this.scanner = new MsgpackScanner(settings.maxMessageBytes);
     socket.on('error', () => {});
@@ -114,6 +116,8 @@ export class Connection {
     } catch (error) {
       if (error instanceof TooLongError)
         this.sendAway('too_large', `${error.message} Set buffer_max_size, or have it send less at a time.`);
+      else if (error instanceof NeverFitsError || error instanceof TooManyError)
+        this.sendAway('too_large', error.message);
       else if (error instanceof MsgpackError) this.sendAway('malformed', error.message);
       else {
         this.around.context.log.error({ error }, 'Taking a message failed');
@@ -140,12 +144,17 @@ export class Connection {
       return;
     let isMore = true;
     while (isMore && this.isReading && inbox.rest > 0) {
-      const harvest = new Harvest((tag) => this.around.tags.of(tag), this.around.settings.maxMessageBytes);
+      const { tags, settings, context } = this.around;
+      const harvest = new Harvest((tag) => tags.of(tag), settings.maxMessageBytes, context, inbox.reserved);
       try {
+        const { wanted } = this;
+        this.wanted = 0;
+        if (!harvest.prepare(wanted) && !(await this.withRoom(() => harvest.prepare(wanted)))) return;
         isMore = await this.reap(harvest);
       } finally {
         // Also before a message that is none: those in front of it are taken.
         const room = this.handOver(harvest);
+        harvest.release();
         if (room !== undefined) await room;
       }
       await this.answered();
@@ -160,12 +169,21 @@ export class Connection {
     while (inbox.rest > 0) {
       const end = this.scanner.end(inbox.bytes, inbox.start);
       if (end === -1) return false;
-      const message = inbox.bytes.subarray(inbox.start, end);
+      const begin = inbox.start;
+      const message = inbox.bytes.subarray(begin, end);
       inbox.start = end;
       if (this.state === 'handshake') this.shakeHands(message);
       else {
-        const unpacking = this.take(message, harvest);
-        if (unpacking !== undefined) await unpacking;
+        try {
+          const unpacking = this.take(message, harvest);
+          if (unpacking !== undefined) await unpacking;
+        } catch (error) {
+          if (!(error instanceof NoRoomError)) throw error;
+          // Once more, alone, when there is room.
+          this.wanted = harvest.wanted;
+          inbox.start = begin;
+          return true;
+        }
       }
       if (!this.isReading) return false;
       if (harvest.isFull) return true;
@@ -217,8 +235,10 @@ export class Connection {
     chunk: string | undefined,
     harvest: Harvest,
   ): Promise<void> {
-    const { codec, settings } = this.around;
-    const limit = settings.maxMessageBytes;
+    const { codec, settings, context } = this.around;
+    const largest = context.largestReservation();
+    const left = largest.bytes - this.inbox.reserved;
+    const limit = Math.min(settings.maxMessageBytes, left);
     let reservation: Reservation | undefined;
     let isTaken = false;
     try {
@@ -228,13 +248,13 @@ export class Connection {
         const events = reservation && (await unpack(packed, compression, size));
         if (!this.isReading) return;
         if (events === undefined) continue;
-        harvest.expect(events.length);
+        harvest.unpacked(events.length, size);
         codec.decodePacked(events, harvest);
         harvest.end(events.length, chunk);
         isTaken = true;
         return;
       }
-      throw new TooLongError(limit);
+      throw left < settings.maxMessageBytes ? new NeverFitsError(largest) : new TooLongError(limit);
     } finally {
       reservation?.release();
       if (!isTaken) harvest.undo();

@@ -1,16 +1,29 @@
 /** The events of the messages that came together: a batch per tag, and the chunks whose senders wait for an answer. */
-import { Batch, isRecord, MsgpackError, parseExact, TooLongError } from '../../../src/plugin.ts';
-import type { EventTaker, LogRecord } from '../../../src/plugin.ts';
+import { Batch, isRecord, parseExact, TooLongError } from '../../../src/plugin.ts';
+import type { EventTaker, InputContext, LargestReservation, LogRecord } from '../../../src/plugin.ts';
+import { LEAST_CONTAINER, LEAST_RECORD, MemoryRoom, UNCOUNTED } from '../../shared/memory-room.ts';
 
 /** Handed over when it has so many bytes of messages, or tags: each batch has its price. */
 const FULL_BYTES = 1_000_000;
 const FULL_TAGS = 1000;
-/** A message of few bytes must not become many events: of less than so many bytes none is made. */
-const LEAST_EVENT = 8;
-/** Events that a message may have however small they are. */
-const FEW_EVENTS = 1000;
 /** What groups say may come to so many times the largest message, once it stands with each of their events. */
 const MOST_COMMON = 4;
+
+/** What a message becomes has no room in memory at the moment. */
+export class NoRoomError extends Error {
+  override name = 'NoRoomError';
+}
+
+/** What a message becomes has no room in memory at any time. The message is a sentence. */
+export class TooManyError extends Error {
+  override name = 'TooManyError';
+
+  constructor({ bytes, option }: LargestReservation) {
+    super(
+      `The events of a message (each counts ${LEAST_RECORD} bytes at least) take more than the ${bytes} bytes of memory that there can be: raise ${option}, or have it send fewer at a time.`,
+    );
+  }
+}
 
 export class Harvest implements EventTaker {
   readonly byTag = new Map<string, Batch>();
@@ -25,21 +38,43 @@ export class Harvest implements EventTaker {
   /** What the events have in common, as the opentelemetry input puts it into the metadata of each. */
   private common: LogRecord | undefined;
   private commonSize = 0;
-  private eventsLeft = 0;
+  /** Bytes of messages that are there, and have room of their own: what they become may take as much. */
+  private covered = UNCOUNTED;
+  /** What was made of them. Bytes. */
+  private spent = 0;
+  /** Of these, what the messages in front of the one that is being read came to. */
+  private spentBefore = 0;
+  /** What their connection has set aside besides. Bytes. */
+  private held: number;
+  private readonly room: MemoryRoom;
   /** Of a message, what groups may come to yet. */
   private commonLeft = 0;
   private readonly tagOf: (tag: string) => string;
   private readonly maxMessageBytes: number;
 
   /** `tagOf` makes the tag of records out of that of their message. */
-  constructor(tagOf: (tag: string) => string, maxMessageBytes: number) {
+  constructor(
+    tagOf: (tag: string) => string,
+    maxMessageBytes: number,
+    context: Pick<InputContext, 'reserve' | 'largestReservation'>,
+    held: number,
+  ) {
     this.tagOf = tagOf;
     this.maxMessageBytes = maxMessageBytes;
+    this.room = new MemoryRoom(context);
+    this.held = held;
   }
 
-  /** What is read next has so many bytes. */
+  /** A message of so many bytes is read next. */
   expect(bytes: number): void {
-    this.eventsLeft = Math.max(FEW_EVENTS, bytes / LEAST_EVENT);
+    this.covered += bytes;
+    this.spentBefore = this.spent;
+  }
+
+  /** Its events have so many bytes, for which `reserved` are set aside. */
+  unpacked(bytes: number, reserved: number): void {
+    this.covered += bytes;
+    this.held += reserved;
   }
 
   begin(given: string): void {
@@ -58,8 +93,7 @@ export class Harvest implements EventTaker {
 
   take(text: string, seconds: number, nanos: number, own: LogRecord | undefined): void {
     const { batch, common } = this;
-    if (--this.eventsLeft < 0)
-      throw new MsgpackError('There are too many events of next to nothing: send fewer at a time.');
+    this.spend(LEAST_RECORD);
     const metadata = common === undefined ? own : { ...own, ...common };
     if (common !== undefined && (this.commonLeft -= this.commonSize) < 0)
       throw new TooLongError(this.maxMessageBytes);
@@ -71,6 +105,40 @@ export class Harvest implements EventTaker {
   group(text: string | undefined): void {
     this.common = text === undefined ? undefined : commonMetadata(text);
     this.commonSize = text?.length ?? 0;
+  }
+
+  /** So many lists and maps were made, of metadata. Throws {@link NoRoomError}, {@link TooManyError}. */
+  built(containers: number): void {
+    this.spend(containers * LEAST_CONTAINER);
+  }
+
+  /** What it wants when there was no room: more than it knew of, so that few attempts are made. Bytes. */
+  get wanted(): number {
+    return 2 * (this.spent - this.spentBefore);
+  }
+
+  /** Sets so much aside for what messages become, or what there can be; false when there is no room. */
+  prepare(bytes: number): boolean {
+    return this.room.ask(Math.min(bytes, this.left)) === 'given';
+  }
+
+  /** Its batches were handed over. */
+  release(): void {
+    this.room.release();
+  }
+
+  private spend(bytes: number): void {
+    this.spent += bytes;
+    const more = this.spent - this.covered;
+    if (more <= this.room.bytes) return;
+    // With others in front of it, it is read once more, alone.
+    if (more > this.left && this.spentBefore === 0) throw new TooManyError(this.room.largest);
+    if (this.room.ask(more) !== 'given') throw new NoRoomError();
+  }
+
+  /** What there can be beside all that is set aside. Bytes. */
+  private get left(): number {
+    return this.room.largest.bytes - this.held;
   }
 
   /** The message that began last is whole; it has so many bytes, decompressed. */

@@ -9,7 +9,7 @@ import { Refusal } from '../../shared/http-receiver/refusal.ts';
 
 /** Takes a body in. Throws {@link Refusal}. */
 export function decodeMsgpack(body: Buffer, into: RequestBatches): void {
-  const reader = new MsgpackReader(body);
+  const reader = new MsgpackReader(body, into.room);
   if (reader.peek() === 'end')
     throw new Refusal(400, 'The body is empty: maps or events in MessagePack are expected.');
   try {

@@ -1,6 +1,6 @@
 /** From a Content-Type to what decodes the body. */
 import type { RequestBatches } from '../../shared/http-receiver/batches.ts';
-import { textOf } from '../../shared/http-receiver/content.ts';
+import { jsonTextOf, textOf } from '../../shared/http-receiver/content.ts';
 import { decodeForm } from './decode-form.ts';
 import { decodeJson, decodeLines } from './decode-json.ts';
 import { decodeMsgpack } from './decode-msgpack.ts';
@@ -9,8 +9,8 @@ import { Refusal } from '../../shared/http-receiver/refusal.ts';
 /** Takes a whole body in. Throws {@link Refusal}; then nothing of it may be used. */
 export type Decode = (body: Buffer, into: RequestBatches) => void;
 
-const json: Decode = (body, into) => decodeJson(textOf(body), into);
-const lines: Decode = (body, into) => decodeLines(textOf(body), into);
+const json: Decode = (body, into) => decodeJson(jsonTextOf(body, into.room), into);
+const lines: Decode = (body, into) => decodeLines(jsonTextOf(body, into.room), into);
 const form: Decode = (body, into) => decodeForm(textOf(body), into);
 
 const DECODERS: ReadonlyMap<string, Decode> = new Map([

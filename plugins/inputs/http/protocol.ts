@@ -49,13 +49,14 @@ export class HttpProtocol implements Protocol {
     }
     const { tag, defaultTag, tagKey } = this.options;
     const decode = decoderFor(mediaTypeOf(request));
-    const batches = new RequestBatches({
+    const described = {
       tag: tag ?? tagFromPath(request.url ?? '/') ?? defaultTag,
       tagKey,
       added: this.remoteAddress(request),
       now: Date.now(),
-    });
-    return (body) => {
+    };
+    return (body, room) => {
+      const batches = new RequestBatches({ ...described, room });
       decode(body, batches);
       return batches;
     };

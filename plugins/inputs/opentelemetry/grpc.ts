@@ -4,9 +4,10 @@
  * Sources: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md , https://grpc.io/docs/guides/status-codes/
  */
 import { decompress } from '../../shared/http-receiver/body.ts';
-import type { BodyLimits, Room } from '../../shared/http-receiver/body.ts';
+import type { BodyLimits } from '../../shared/http-receiver/body.ts';
 import type { Answer } from '../../shared/http-receiver/protocol.ts';
 import { Refusal } from '../../shared/http-receiver/refusal.ts';
+import type { Room } from '../../shared/http-receiver/room.ts';
 
 /** Whether the message is compressed, and its length. Bytes. */
 const HEAD = 5;

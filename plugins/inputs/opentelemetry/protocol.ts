@@ -4,10 +4,11 @@ import { OtlpError } from '../../../src/plugin.ts';
 import type { Otlp } from '../../../src/plugin.ts';
 import { RequestBatches } from '../../shared/http-receiver/batches.ts';
 import type { TagKey } from '../../shared/http-receiver/batches.ts';
-import { mediaTypeOf } from '../../shared/http-receiver/content.ts';
+import { jsonTextOf, mediaTypeOf } from '../../shared/http-receiver/content.ts';
 import type { Exchange } from '../../shared/http-receiver/exchange.ts';
 import type { Answer, Protocol, TakeBody } from '../../shared/http-receiver/protocol.ts';
 import { Refusal } from '../../shared/http-receiver/refusal.ts';
+import type { Room } from '../../shared/http-receiver/room.ts';
 import { framed, grpcAnswer, grpcCodeOf, isGrpc, messageOf, OK, otherService } from './grpc.ts';
 import { takeInto } from './records.ts';
 import type { RecordShape } from './records.ts';
@@ -59,10 +60,10 @@ export class OtlpProtocol implements Protocol {
     }
     if (grpc) return this.acceptGrpc(request);
     if (type === JSON_TYPE)
-      return (body) =>
-        this.batchesOf(body.length, (take) => this.otlp.decodeJsonLogs(body.toString('utf8'), take));
+      return (body, room) =>
+        this.batchesOf(room, (take) => this.otlp.decodeJsonLogs(jsonTextOf(body, room), take));
     if (PROTOBUF_TYPES.has(type))
-      return (body) => this.batchesOf(body.length, (take) => this.otlp.decodeProtoLogs(body, take));
+      return (body, room) => this.batchesOf(room, (take) => this.otlp.decodeProtoLogs(body, take));
     throw new Refusal(415, `The Content-Type must be ${PROTOBUF_TYPE} or ${JSON_TYPE}.`);
   }
 
@@ -71,7 +72,7 @@ export class OtlpProtocol implements Protocol {
     const encoding = String(request.headers['grpc-encoding'] ?? 'identity');
     return async (body, room, limits) => {
       const message = await messageOf(body, encoding, room, limits);
-      return this.batchesOf(message.length, (take) => this.otlp.decodeProtoLogs(message, take));
+      return this.batchesOf(room, (take) => this.otlp.decodeProtoLogs(message, take));
     };
   }
 
@@ -95,19 +96,17 @@ export class OtlpProtocol implements Protocol {
     return { status, body: `${JSON.stringify({ code, message })}\n` };
   }
 
-  private batchesOf(
-    bytes: number,
-    decode: (take: ReturnType<typeof takeInto>) => void,
-  ): ReturnType<TakeBody> {
+  private batchesOf(room: Room, decode: (take: ReturnType<typeof takeInto>) => void): ReturnType<TakeBody> {
     const now = Date.now();
     const batches = new RequestBatches({
       tag: this.options.tag,
       tagKey: this.options.tagKey,
       added: [],
       now,
+      room,
     });
     try {
-      decode(takeInto(batches, this.options, bytes, now));
+      decode(takeInto(batches, this.options, now));
     } catch (error) {
       if (error instanceof OtlpError) throw new Refusal(400, `The request ${error.message}.`);
       throw error;

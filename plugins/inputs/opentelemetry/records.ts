@@ -1,12 +1,7 @@
 /** From a log record of OTLP to an event, as Fluent Bit has it: see src/codec/otlp/model.ts for the shape. */
 import type { LogRecord, OtlpGroup, OtlpRecord, TakeRecord } from '../../../src/plugin.ts';
 import type { RequestBatches } from '../../shared/http-receiver/batches.ts';
-import { Refusal } from '../../shared/http-receiver/refusal.ts';
 
-/** A request of few bytes must not become many records: a log record of less is none. Bytes. */
-const LEAST_RECORD = 16;
-/** Records that a request may have however small they are. */
-const FEW_RECORDS = 1000;
 const NANOS = 1_000_000_000n;
 
 export interface RecordShape {
@@ -16,20 +11,14 @@ export interface RecordShape {
   bodyKey: string | undefined;
 }
 
-/** Takes the log records of a request of so many bytes. `now`: Unix milliseconds, for records without any time. */
+/** Takes the log records of a request. `now`: Unix milliseconds, for records without any time. */
 export function takeInto(
   batches: RequestBatches,
   { metadataKey, bodyKey }: RecordShape,
-  requestBytes: number,
   now: number,
 ): TakeRecord {
-  const most = Math.max(FEW_RECORDS, requestBytes / LEAST_RECORD);
   const prefix = `{${JSON.stringify(bodyKey ?? 'log')}:`;
-  let records = 0;
   return ({ time, body, isMap, fields }: OtlpRecord, group: OtlpGroup) => {
-    records++;
-    if (records > most)
-      throw new Refusal(413, 'The request holds too many empty log records: send fewer at a time.');
     const whole = isMap && bodyKey === undefined;
     // An output must tell it from a body that was put under that key.
     if (whole && body.includes('"log":')) fields['body_type'] = 'map';

@@ -77,7 +77,8 @@ export function hecRefusal(refusal: Refusal): Answer {
     case 400:
       return hecAnswer(INVALID_FORMAT);
     case 413:
-      return hecAnswer(TOO_LARGE);
+      // Splunk's text does not say what would help.
+      return hecAnswer(TOO_LARGE, { detail: refusal.message });
     case 429:
     case 503:
       return hecAnswer(SERVER_BUSY);

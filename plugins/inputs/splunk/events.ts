@@ -38,6 +38,7 @@ export interface Decoded {
 
 /** Takes the envelopes of a body in. Throws {@link HecRefusal} when there is none. */
 export function decodeEvents(body: string, decoding: Decoding): Decoded {
+  decoding.into.room.keepsParsed(body);
   const clock = new EventClock();
   const decoded: Decoded = { refused: 0, first: undefined };
   let event = 0;
@@ -48,6 +49,7 @@ export function decodeEvents(body: string, decoding: Decoding): Decoded {
       // What is not about this event alone refuses the body.
       if (!(error instanceof Refusal) || error.status !== 400) throw error;
       decoded.refused++;
+      decoding.into.room.spend(0);
       decoded.first ??=
         error instanceof HecRefusal ? error : new HecRefusal(INVALID_FORMAT, error.message, event);
     }

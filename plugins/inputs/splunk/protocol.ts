@@ -8,6 +8,7 @@ import type { Exchange } from '../../shared/http-receiver/exchange.ts';
 import type { Answer, Protocol, TakeBody, Taken } from '../../shared/http-receiver/protocol.ts';
 import { Refusal } from '../../shared/http-receiver/refusal.ts';
 import { RefusedRecords } from '../../shared/http-receiver/refused-records.ts';
+import type { Room } from '../../shared/http-receiver/room.ts';
 import { senderOf } from '../../shared/http-receiver/sender.ts';
 import {
   ACK_DISABLED,
@@ -91,13 +92,13 @@ export class HecProtocol implements Protocol {
     const channel = channelOf(request, query);
     if (endpoint === 'ack') return this.acceptQuestion(channel);
     const type = mediaTypeOf(request);
-    return (body) => {
+    return (body, room) => {
       if (body.length === 0) throw new HecRefusal(NO_DATA, 'The body is empty.');
       return this.take(
         body,
         endpoint === 'raw' ? 'raw' : type,
         channel,
-        this.decoding(request, query, token),
+        this.decoding(request, query, token, room),
       );
     };
   }
@@ -140,7 +141,12 @@ export class HecProtocol implements Protocol {
     };
   }
 
-  private decoding(request: IncomingMessage, query: URLSearchParams, token: string | undefined): Decoding {
+  private decoding(
+    request: IncomingMessage,
+    query: URLSearchParams,
+    token: string | undefined,
+    room: Room,
+  ): Decoding {
     const { options } = this;
     const now = Date.now();
     const added: AddedKey[] = [];
@@ -160,7 +166,7 @@ export class HecProtocol implements Protocol {
     }
     if (Object.keys(said).length > 0) metadata['splunk'] = said;
     return {
-      into: new RequestBatches({ tag: options.tag, tagKey: options.tagKey, added, now }),
+      into: new RequestBatches({ tag: options.tag, tagKey: options.tagKey, added, now, room }),
       record: options.record,
       metadata: Object.keys(metadata).length === 0 ? undefined : metadata,
       now,

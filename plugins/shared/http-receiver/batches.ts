@@ -2,6 +2,7 @@
 import { Batch, parseExact } from '../../../src/plugin.ts';
 import type { Accessor, LogRecord } from '../../../src/plugin.ts';
 import { Refusal } from './refusal.ts';
+import type { Room } from './room.ts';
 import { checkTag } from './tag.ts';
 
 /** A batch has its price, however few records are in it. */
@@ -29,11 +30,15 @@ export function addedKey(key: string, value: string, { yields = false } = {}): A
 
 export class RequestBatches {
   readonly byTag = new Map<string, Batch>();
+  /** What its records take. */
+  readonly room: Room;
   private readonly tag: string;
   private readonly tagKey: TagKey | undefined;
   private readonly added: readonly AddedKey[];
   private readonly seconds: number;
   private readonly nanos: number;
+  /** Characters that the added keys take in each record. */
+  private readonly addedLength: number;
   private last: Batch | undefined;
 
   constructor(options: {
@@ -43,12 +48,16 @@ export class RequestBatches {
     added: readonly AddedKey[];
     /** Unix milliseconds. */
     now: number;
+    /** Has room for the body already. */
+    room: Room;
   }) {
     this.tag = options.tag;
     this.tagKey = options.tagKey;
     this.added = options.added;
     this.seconds = Math.floor(options.now / 1000);
     this.nanos = (options.now % 1000) * 1e6;
+    this.room = options.room;
+    this.addedLength = options.added.reduce((sum, { member }) => sum + member.length, 0);
   }
 
   /** A record that came without time. `text` is its JSON on one line where that is known. */
@@ -64,6 +73,7 @@ export class RequestBatches {
     nanos: number,
     metadata: LogRecord | undefined,
   ): void {
+    this.room.spend((text?.length ?? 0) + this.addedLength);
     const batch =
       this.tagKey === undefined
         ? (this.last ??= this.batchOf(this.tag))

@@ -6,12 +6,9 @@ import type { IncomingMessage } from 'node:http';
 import { constants, createGunzip, createInflate, createZstdDecompress } from 'node:zlib';
 import type { Transform } from 'node:stream';
 import { loadSnappy } from '../../../src/plugin.ts';
-import type { InputContext, Reservation } from '../../../src/plugin.ts';
 import { isCutOff, whenIdle } from './either-http.ts';
 import { Refusal } from './refusal.ts';
-
-/** What is set aside at a time for a body whose length is not known. Bytes. */
-const STEP = 64 * 1024;
+import type { Room } from './room.ts';
 
 /** What expands to more than so many times its size is no log. */
 const MAX_RATIO = 1000;
@@ -32,35 +29,6 @@ const DECOMPRESSORS: ReadonlyMap<string, () => Transform> = new Map<string, () =
 const SNAPPY = 'snappy';
 /** Bytes of the length in front of a block. */
 const SNAPPY_LENGTH = 5;
-
-/** The room that one request has in the input's memory. */
-export class Room {
-  private readonly reserve: InputContext['reserve'];
-  private readonly reservations: Reservation[] = [];
-  private bytes = 0;
-
-  constructor(reserve: InputContext['reserve']) {
-    this.reserve = reserve;
-  }
-
-  /** Makes sure of so many bytes in all, in steps. Throws {@link Refusal} when there is no room. */
-  ensure(total: number, step: number = STEP): void {
-    if (total <= this.bytes) return;
-    const more = Math.max(total - this.bytes, step);
-    const reservation = this.reserve(more);
-    if (reservation === undefined)
-      throw new Refusal(429, 'There is no room for this body: send it again later.');
-    this.reservations.push(reservation);
-    this.bytes += more;
-  }
-
-  /** Gives all of it back. */
-  release(): void {
-    for (const reservation of this.reservations) reservation.release();
-    this.reservations.length = 0;
-    this.bytes = 0;
-  }
-}
 
 export interface BodyLimits {
   /** Bytes of a body, before and after decompression. */

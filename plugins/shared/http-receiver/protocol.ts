@@ -1,9 +1,10 @@
 /** What a plugin says over the receiver: which requests it takes, what their bodies hold, and how it answers. */
 import type { IncomingMessage } from 'node:http';
 import type { Batch } from '../../../src/plugin.ts';
-import type { BodyLimits, Room } from './body.ts';
+import type { BodyLimits } from './body.ts';
 import type { Exchange } from './exchange.ts';
 import type { Refusal } from './refusal.ts';
+import type { Room } from './room.ts';
 
 export interface Answer {
   /** HTTP status. */

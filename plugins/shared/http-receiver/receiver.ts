@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { credentialsOf, hasBasic, hasBearer, isOneOf, listenFailure, Receipt } from '../../../src/plugin.ts';
 import type { Emit, Input, InputContext, ListenerTls } from '../../../src/plugin.ts';
-import { admitBody, readBody, Room } from './body.ts';
+import { admitBody, readBody } from './body.ts';
 import { streamOf } from './either-http.ts';
 import { Exchange } from './exchange.ts';
 import type { Http2Front } from './http2.ts';
@@ -16,6 +16,7 @@ import type { Protocol, Taken } from './protocol.ts';
 import { Refusal } from './refusal.ts';
 import { RefusalLog } from './refusal-log.ts';
 import { RequestMetrics } from './request-metrics.ts';
+import { Room } from './room.ts';
 import type { ReceiverSettings } from './settings.ts';
 
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -168,7 +169,7 @@ export class HttpReceiver implements Input {
       this.exchanges.delete(exchange);
       exchange.closed();
     });
-    const room = new Room((bytes) => this.context.reserve(bytes));
+    const room = new Room(this.context);
     if (streamOf(request) !== undefined) {
       // The server of HTTP/1.1 sees to that itself.
       exchange.after(this.settings.requestTimeoutMs, () =>

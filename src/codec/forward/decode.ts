@@ -16,10 +16,11 @@ import type { LogRecord, Value } from '../../event/record.ts';
 import { SinkPool } from '../bytes.ts';
 import { appendAsJson } from '../msgpack-json.ts';
 import { MsgpackError, MsgpackReader } from '../msgpack-reader.ts';
+import type { ContainerAccount } from '../msgpack-reader.ts';
 import { messageOf, writeMapHead, writeText } from '../msgpack-write.ts';
 
 /** Takes the events of a message. */
-export interface EventTaker {
+export interface EventTaker extends ContainerAccount {
   /** A message begins, which has this tag. */
   begin(tag: string): void;
   /** `text` is the record as JSON on one line. */
@@ -58,10 +59,10 @@ const GROUP_END = 0xffff_fffe;
 
 /**
  * Reads one message, which is all of the bytes; undefined for a heartbeat. Its events go to `into`, unless they are packed, or the message
- * carries no logs. Throws {@link MsgpackError} when it is none, maybe after some of its events.
+ * carries no logs. Throws {@link MsgpackError} when it is none, maybe after some of its events, and what `into` throws.
  */
 export function decodeMessage(bytes: Buffer, into: EventTaker): ForwardMessage | undefined {
-  const reader = new MsgpackReader(bytes);
+  const reader = new MsgpackReader(bytes, into);
   if (reader.peek() === 'nil') return undefined;
   const length = reader.readListHead();
   if (length < 2) throw new MsgpackError('A message of the forward protocol has a tag and events.');
@@ -85,7 +86,7 @@ export function decodeMessage(bytes: Buffer, into: EventTaker): ForwardMessage |
 
 /** Reads events one behind the other. Throws {@link MsgpackError}, maybe after some of them. */
 export function decodePacked(bytes: Buffer, into: EventTaker): void {
-  const reader = new MsgpackReader(bytes);
+  const reader = new MsgpackReader(bytes, into);
   while (reader.peek() !== 'end') takeEvent(reader, into);
 }
 

@@ -9,10 +9,11 @@ import { RecordFields, setCount, setText } from './record-fields.ts';
 
 /** Reads a request. Throws {@link OtlpError}: then what was taken of it is not to be used. */
 export function decodeProtoLogs(bytes: Buffer, take: TakeRecord): void {
+  const decoder = new LogsDecoder(bytes, take);
   try {
-    new LogsDecoder(bytes, take).request();
+    decoder.request();
   } catch (error) {
-    if (error instanceof TypeError || error instanceof ReferenceError) throw error;
+    if (decoder.isTaking || error instanceof TypeError || error instanceof ReferenceError) throw error;
     throw error instanceof OtlpError ? error : new OtlpError('is no valid protobuf', { cause: error });
   }
 }
@@ -20,6 +21,8 @@ export function decodeProtoLogs(bytes: Buffer, take: TakeRecord): void {
 class LogsDecoder {
   private readonly reader: ProtoReader;
   private readonly take: TakeRecord;
+  /** It is with `take`: what is thrown there says nothing of the bytes. */
+  isTaking = false;
   /** The value that {@link anyValue} read last is a map. */
   private isMap = false;
 
@@ -110,7 +113,10 @@ class LogsDecoder {
     }
     reader.leave(outer);
     if (attributes !== undefined) into.attributes(attributes.toString());
-    this.take(into.finish(), group);
+    const record = into.finish();
+    this.isTaking = true;
+    this.take(record, group);
+    this.isTaking = false;
   }
 
   private keyValue(into: MapText, depth: number): void {

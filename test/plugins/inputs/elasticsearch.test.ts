@@ -433,7 +433,7 @@ describe('limits', () => {
     expect((await post(port, { ...options, body: '[]\n' })).status).toBe(400);
   });
 
-  it('say 413 to bodies over the limit, before and after decompression, and to those of many tiny documents', async () => {
+  it('say 413 to bodies over the limit, before and after decompression', async () => {
     const { port, collector } = await open({ options: { buffer_max_size: '100k' } });
     const over = large.repeat(200);
     const type = 'content_too_long_exception';
@@ -441,8 +441,6 @@ describe('limits', () => {
     expect((await refused(port, over, { chunked: true })).slice(0, 2)).toEqual([413, type]);
     const headers = { 'content-encoding': 'gzip' };
     expect((await refused(port, gzipSync(over), { headers })).slice(0, 2)).toEqual([413, type]);
-    expect((await refused(port, '{"index":{}}\n{}\n'.repeat(5000))).slice(0, 2)).toEqual([413, type]);
     expect(collector.events).toEqual([]);
-    expect((await bulk(port, '{"index":{}}\n{}\n'.repeat(1000))).items).toHaveLength(1000);
   });
 });

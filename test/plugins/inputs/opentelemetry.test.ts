@@ -217,12 +217,6 @@ describe('answers by HTTP', () => {
       /Content-Encoding/,
     ],
     ['broken JSON', { body: '{"resourceLogs":[]' }, 400, /no valid JSON/],
-    [
-      'records of nothing',
-      { body: json(...Array.from({ length: 1001 }, () => ({}))) },
-      413,
-      /too many empty log records/,
-    ],
     ['what is too large', { body: 'x'.repeat(5_000_000) }, 413, /buffer_max_size/],
   ])('refuse %s', async (_name, options, status, message) => {
     const { port, collector, answered } = await open();

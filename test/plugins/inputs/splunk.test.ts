@@ -359,7 +359,8 @@ describe('answers', () => {
   it('say 413 to bodies over the limit, before and after decompression', async () => {
     const { port, collector } = await open({ options: { buffer_max_size: '1k' } });
     const large = `{"event":"${'x'.repeat(1000)}"}`;
-    const refused = [413, { text: 'Request entity too large', code: 27 }];
+    const detail = 'The body is larger than buffer_max_size, 1000 bytes: send less at a time.';
+    const refused = [413, { text: 'Request entity too large', code: 27, detail }];
     expect(await told(port, large)).toEqual(refused);
     expect(await told(port, gzipSync(large), { headers: { 'content-encoding': 'gzip' } })).toEqual(refused);
     expect(await told(port, large.repeat(3), { chunked: true })).toEqual(refused);

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -38,7 +39,6 @@ describe('messages that are none', () => {
     ['gzip that breaks off', ['app', gzipSync(pack([1, {}])).subarray(0, -9), { compressed: 'gzip' }]],
     ['zstd that is none', ['app', Buffer.from('no zstd'), { compressed: 'zstd' }]],
     ['another compression', ['app', Buffer.from('x'), { compressed: 'lz4' }]],
-    ['events of next to nothing', ['app', Buffer.concat(Array.from({ length: 3000 }, () => pack([1, {}])))]],
     ['what nests too deep', ['app', 1, JSON.parse(`${'{"a":'.repeat(80)}1${'}'.repeat(80)}`)]],
   ])('%s: the connection is closed, counted, and nothing else harmed', async (_name, message) => {
     const opened = await open();
@@ -179,6 +179,52 @@ function lying(gzip: Buffer): Buffer {
   return gzip;
 }
 
+/** Text that takes its size however it is written. */
+function incompressible(length: number): string {
+  return randomBytes(length).toString('hex').slice(0, length);
+}
+
+function pieces(bytes: Buffer, size: number): Buffer[] {
+  return Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) =>
+    bytes.subarray(index * size, (index + 1) * size),
+  );
+}
+
+const tiny = (events: number): Buffer => Buffer.concat(Array.from({ length: events }, () => pack([1, {}])));
+const list = (events: number): unknown[] => Array.from({ length: events }, () => [1, {}]);
+
+describe('events of next to nothing', () => {
+  it.each<[string, unknown]>([
+    ['in a list', ['app', list(20_000)]],
+    ['packed', ['app', tiny(20_000)]],
+    ['compressed', ['app', gzipSync(tiny(20_000)), { compressed: 'gzip' }]],
+    ['empty maps in metadata', ['app', [[[1, { a: Array.from({ length: 50_000 }, () => ({})) }], {}]]]],
+    ['behind a good message', Buffer.concat([pack(GOOD), pack(['app', tiny(20_000)])])],
+  ])('%s count as much as they take: too large where there can never be so much', async (_name, message) => {
+    const opened = await open({ largest: 1_000_000 });
+    const { sender, count, collector, context } = opened;
+    const client = await sender();
+    client.send(message);
+    await client.closed();
+    expect(count('connections_closed_total', { reason: 'too_large' })).toBe(1);
+    expect(collector.events.filter(({ record }) => !('n' in (record as object)))).toEqual([]);
+    expect(context.log.lines.at(-1)?.fields['reason']).toMatch(/counts 64 bytes .* raise mem_buf_limit/);
+    await expectWorking(opened);
+  });
+
+  it('wait for room, and are taken once', async () => {
+    const { sender, collector, setRoom, reserved } = await open({ room: 200_000, largest: 2_000_000 });
+    const client = await sender();
+    client.send(GOOD, ['app', tiny(20_000), { chunk: 'tiny' }]);
+    expect(await client.answer()).toEqual({ ack: 'good' });
+    expect(collector.events).toHaveLength(1);
+    setRoom(2_000_000);
+    expect(await client.answer()).toEqual({ ack: 'tiny' });
+    expect(collector.events).toHaveLength(20_001);
+    expect(reserved()).toBe(0);
+  });
+});
+
 describe('times', () => {
   it('a message that does not go on, and one that is never begun', async () => {
     const { sender, count, reserved, collector } = await open({
@@ -217,6 +263,33 @@ describe('times', () => {
     const client = await sender();
     client.send(GOOD);
     expect(await client.answer()).toEqual({ ack: 'good' });
+  });
+
+  it('a message for which there can never be room is no matter of time', async () => {
+    const { sender, count, collector, context, reserved } = await open({ largest: 100_000 });
+    const text = incompressible(120_000);
+    for (const message of [
+      ['app', 1, { text }],
+      ['app', Buffer.alloc(120_000)],
+      ['app', gzipSync(pack([1, { text: 'x'.repeat(120_000) }])), { compressed: 'gzip' }],
+      ['app', zstdCompressSync(pack([1, { text: 'x'.repeat(120_000) }])), { compressed: 'zstd' }],
+    ]) {
+      const client = await sender();
+      client.send(message);
+      await client.closed();
+    }
+    expect(count('connections_closed_total', { reason: 'too_large' })).toBe(4);
+    expect(collector.events).toEqual([]);
+    for (const { fields } of context.log.lines.filter(({ level }) => level === 'warn'))
+      expect(fields['reason']).toMatch(/100000 bytes of memory that there can be: raise mem_buf_limit/);
+    // One that fits, though not beside its own beginning.
+    const client = await sender();
+    for (const piece of pieces(pack(['app', 1, { text: 'y'.repeat(90_000) }, { chunk: 'id' }]), 9000)) {
+      client.send(piece);
+      await new Promise(setImmediate);
+    }
+    expect(await client.answer()).toEqual({ ack: 'id' });
+    expect(reserved()).toBe(0);
   });
 
   it('a sender that does not read its answers', async () => {

@@ -32,6 +32,8 @@ export interface OpenOptions {
   hold?: boolean;
   /** Bytes that can be reserved. */
   room?: number;
+  /** Of these, what can ever be; it is said to be `mem_buf_limit` that says so. */
+  largest?: number;
 }
 
 /** Starts an input; it is stopped and closed at the end of the test. */
@@ -39,11 +41,13 @@ export async function open({
   options = {},
   hold = false,
   room = Infinity,
+  largest = Infinity,
 }: OpenOptions = {}): Promise<Opened> {
   let used = 0;
   let limit = room;
   const context: TestInputContext & InputContext = {
     ...inputContext(),
+    largestReservation: () => ({ bytes: largest, option: 'mem_buf_limit' }),
     reserve(bytes) {
       if (used + bytes > limit) return undefined;
       used += bytes;

@@ -5,11 +5,19 @@ import { RequestBatches } from '../../../../plugins/shared/http-receiver/batches
 import { mediaTypeOf } from '../../../../plugins/shared/http-receiver/content.ts';
 import { decoderFor } from '../../../../plugins/inputs/http/formats.ts';
 import { Refusal } from '../../../../plugins/shared/http-receiver/refusal.ts';
+import { Room } from '../../../../plugins/shared/http-receiver/room.ts';
+import { inputContext } from '../collecting.ts';
 
 const NOW = 1_700_000_000_250;
 
 function decode(type: string, body: string | Buffer): Batch {
-  const batches = new RequestBatches({ tag: 't', tagKey: undefined, added: [], now: NOW });
+  const batches = new RequestBatches({
+    tag: 't',
+    tagKey: undefined,
+    added: [],
+    now: NOW,
+    room: new Room(inputContext()),
+  });
   decoderFor(mediaTypeOf({ headers: { 'content-type': type } }))(Buffer.from(body), batches);
   return batches.byTag.get('t') ?? new Batch();
 }

@@ -32,6 +32,8 @@ export interface OpenOptions {
   hold?: boolean;
   /** Bytes that can be reserved. */
   room?: number;
+  /** Of these, what can ever be; it is said to be `mem_buf_limit` that says so. */
+  largest?: number;
   /** Makes the input from options as written; default: http. */
   create?: (written: Record<string, string | string[]>, context: InputContext) => Input | Promise<Input>;
 }
@@ -44,11 +46,13 @@ export async function open({
   options = {},
   hold = false,
   room = Infinity,
+  largest = Infinity,
   create = createHttp,
 }: OpenOptions = {}): Promise<Opened> {
   let used = 0;
   const context: TestInputContext & InputContext = {
     ...inputContext(),
+    largestReservation: () => ({ bytes: largest, option: 'mem_buf_limit' }),
     reserve(bytes) {
       if (used + bytes > room) return undefined;
       used += bytes;

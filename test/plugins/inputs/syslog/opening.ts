@@ -30,7 +30,7 @@ export interface Opened {
 /** Starts an input; it is stopped and closed at the end of the test. */
 export async function open(
   written: Record<string, string> = {},
-  { room = Infinity }: { room?: number } = {},
+  { room = Infinity, largest = Infinity }: { room?: number; largest?: number } = {},
 ): Promise<Opened> {
   let used = 0;
   let limit = room;
@@ -41,6 +41,7 @@ export async function open(
   if (stock === undefined) throw new Error(`There is no parser ${name}.`);
   const context: TestInputContext & InputContext = {
     ...inputContext([createParser({ name, format: stock.format, ...stock.options })]),
+    largestReservation: () => ({ bytes: largest, option: 'mem_buf_limit' }),
     reserve(bytes) {
       if (used + bytes > limit) return undefined;
       used += bytes;

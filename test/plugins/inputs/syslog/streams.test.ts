@@ -231,6 +231,25 @@ describe('limits', () => {
     });
   });
 
+  it('memory that there can never be: the connection is closed at once, and what came is taken', async () => {
+    const { client, collector, count, context, reserved } = await open(
+      { parser: 'syslog' },
+      { largest: 1000 },
+    );
+    const socket = await client();
+    socket.write('<13>one\n<13>tw');
+    await collector.reached(1);
+    socket.write(`o${'x'.repeat(2000)}`);
+    await closed(socket);
+    expect(count('connections_closed_total', { reason: 'too_large' })).toBe(1);
+    expect(context.log.lines.at(-1)?.fields['reason']).toMatch(/than the 1000 bytes .* raise mem_buf_limit/);
+    expect(collector.events.at(-1)).toMatchObject({
+      record: { message: `two${'x'.repeat(2000)}` },
+      metadata: { truncated: true },
+    });
+    expect(reserved()).toBe(0);
+  });
+
   it('memory for what goes on: nothing of what came is lost with the connection', async () => {
     const { client, collector, count, setRoom } = await open({ parser: 'syslog', 'net.io_timeout': '200ms' });
     const socket = await client();

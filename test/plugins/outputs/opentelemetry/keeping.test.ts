@@ -5,6 +5,8 @@ import { takeInto } from '../../../../plugins/inputs/opentelemetry/records.ts';
 import { Groups } from '../../../../plugins/outputs/opentelemetry/groups.ts';
 import { Mapping } from '../../../../plugins/outputs/opentelemetry/mapping.ts';
 import { RequestBatches } from '../../../../plugins/shared/http-receiver/batches.ts';
+import { Room } from '../../../../plugins/shared/http-receiver/room.ts';
+import { inputContext } from '../../inputs/collecting.ts';
 import { decodeJsonLogs } from '../../../../src/codec/otlp/decode-json.ts';
 import { encodeJsonLogs } from '../../../../src/codec/otlp/encode-json.ts';
 import { parseTyped } from '../../../../src/codec/otlp/typed-json.ts';
@@ -29,9 +31,10 @@ const MAPPING = new Mapping({
 
 /** Takes a request in and sends it on. `recovered`: by way of the disk buffer, where equal maps are no more the same. */
 function through(request: string, recovered: boolean): string {
-  const batches = new RequestBatches({ tag: 'otlp', tagKey: undefined, added: [], now: 5 });
+  const room = new Room(inputContext());
+  const batches = new RequestBatches({ tag: 'otlp', tagKey: undefined, added: [], now: 5, room });
   const shape = { metadataKey: 'otlp', bodyKey: undefined };
-  decodeJsonLogs(request, takeInto(batches, shape, request.length, 5));
+  decodeJsonLogs(request, takeInto(batches, shape, 5));
   const groups = new Groups();
   for (const [tag, batch] of batches.byTag) {
     if (recovered)
