@@ -47,12 +47,8 @@ function appendMap(reader: MsgpackReader, sink: ByteSink, depth: number): void {
   sink.byte(0x7b);
   for (let index = 0; index < length; index++) {
     if (index > 0) sink.byte(0x2c);
-    if (reader.peek() === 'bytes') {
-      appendText(reader, sink);
-    } else {
-      const key = reader.read();
-      sink.text(JSON.stringify(typeof key === 'string' ? key : valueToJson(key)));
-    }
+    if (reader.peek() === 'bytes') appendText(reader, sink);
+    else sink.text(JSON.stringify(reader.key()));
     sink.byte(0x3a);
     appendAsJson(reader, sink, depth);
   }

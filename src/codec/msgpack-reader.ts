@@ -18,6 +18,8 @@ import type { LogRecord, Value } from '../event/record.ts';
 export const MAX_DEPTH = 64;
 /** Lists and maps. */
 const TELL_EVERY = 1024;
+/** So many items of a list, or pairs of a map, take as much as one. */
+const ITEMS_PER_CONTAINER = 4;
 const BROKEN_OFF = 'The bytes end in the middle of a value';
 const EVENT_TIME = 0;
 const TIMESTAMP = -1;
@@ -30,7 +32,7 @@ export class MsgpackError extends Error {
   override name = 'MsgpackError';
 }
 
-/** Told, now and then, that so many lists and maps more were made of the bytes: they take more memory than the bytes do. It may throw. */
+/** Told, now and then, that lists and maps were made of the bytes, so many more, their items counted in: they take more memory than the bytes do. It may throw. */
 export interface ContainerAccount {
   built(containers: number): void;
 }
@@ -44,7 +46,10 @@ export class MsgpackReader {
   nanos = 0;
   readonly bytes: Buffer;
   private depth = 0;
+  /** Made since the account was told. */
   private containers = 0;
+  /** A list or map that is a key is being read. */
+  private inKey = false;
   private readonly account: ContainerAccount | undefined;
 
   constructor(bytes: Buffer, account?: ContainerAccount) {
@@ -182,7 +187,7 @@ export class MsgpackReader {
   }
 
   private list(length: number): Value[] {
-    this.enter();
+    this.enter(length);
     const list: Value[] = [];
     for (let index = 0; index < length; index++) list.push(this.read());
     this.depth--;
@@ -190,18 +195,34 @@ export class MsgpackReader {
   }
 
   private map(length: number): LogRecord {
-    this.enter();
+    this.enter(length);
     const map: LogRecord = {};
-    for (let index = 0; index < length; index++) {
-      const key = this.read();
-      setKey(map, typeof key === 'string' ? key : valueToJson(key), this.read());
-    }
+    for (let index = 0; index < length; index++) setKey(map, this.key(), this.read());
     this.depth--;
     return map;
   }
 
-  private enter(): void {
-    if (++this.containers % TELL_EVERY === 0) this.account?.built(TELL_EVERY);
+  /** Reads a key of a map; what is no text is its JSON. Throws {@link MsgpackError}. */
+  key(): string {
+    const kind = this.peek();
+    if (kind !== 'map' && kind !== 'list') {
+      const key = this.read();
+      return typeof key === 'string' ? key : valueToJson(key);
+    }
+    // JSON as a key within JSON: its quotes double each time, so that a few bytes would come to gigabytes.
+    if (this.inKey) throw this.error('The key of a map is a list or map that has such a key itself');
+    this.inKey = true;
+    const key = valueToJson(this.read());
+    this.inKey = false;
+    return key;
+  }
+
+  private enter(items: number): void {
+    this.containers += 1 + items / ITEMS_PER_CONTAINER;
+    if (this.containers >= TELL_EVERY) {
+      this.account?.built(this.containers);
+      this.containers = 0;
+    }
     if (++this.depth > MAX_DEPTH) throw this.error(`Lists and maps nest deeper than ${MAX_DEPTH}`);
   }
 

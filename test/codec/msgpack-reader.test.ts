@@ -1,6 +1,8 @@
 import { encode, Encoder, ExtData } from '@msgpack/msgpack';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ByteSink } from '../../src/codec/bytes.ts';
+import { appendAsJson } from '../../src/codec/msgpack-json.ts';
 import { MsgpackError, MsgpackReader } from '../../src/codec/msgpack-reader.ts';
 import type { Value } from '../../src/event/record.ts';
 import { isReadRight } from '../support/json-keys.ts';
@@ -50,6 +52,35 @@ describe('MsgpackReader', () => {
       const map = Object.fromEntries(Array.from({ length }, (_, key) => [`k${key}`, key]));
       expect(read(encode(map))).toEqual(map);
     }
+  });
+
+  it.each<[string, Buffer]>([
+    ['map', Buffer.from([0x81])],
+    ['list', Buffer.from([0x92, 0xc0])],
+  ])(
+    'a %s as a key is its JSON, and has no such key itself: 64 of them would come to gigabytes',
+    (_kind, head) => {
+      const nested = (depth: number): Buffer =>
+        Buffer.concat([
+          ...Array.from({ length: depth }, () => Buffer.concat([Buffer.from([0x81]), head])),
+          Buffer.alloc(2 * depth + 3),
+        ]);
+      const tooDeep = nested(40);
+      expect(() => new MsgpackReader(tooDeep).read()).toThrow(MsgpackError);
+      expect(() => appendAsJson(new MsgpackReader(tooDeep), new ByteSink())).toThrow(/has such a key itself/);
+    },
+  );
+
+  it('tells of the lists and maps that it makes, and of their items, before there are many', () => {
+    const told = (bytes: Buffer): number => {
+      let containers = 0;
+      new MsgpackReader(bytes, { built: (more) => void (containers += more) }).read();
+      return containers;
+    };
+    const head = Buffer.from([0xdd, 0, 0, 0x27, 0x10]);
+    expect(told(Buffer.concat([head, Buffer.alloc(10_000, 0x80)]))).toBeGreaterThan(10_000);
+    expect(told(Buffer.concat([head, Buffer.alloc(10_000, 0xc0)]))).toBeGreaterThan(2000);
+    expect(told(Buffer.from([0x81, 0xa1, 0x61, 1]))).toBe(0);
   });
 
   it('reads keys that JavaScript has ideas about, and keys that are no text', () => {

@@ -7,6 +7,7 @@ import { constants, createGunzip, createInflate, createZstdDecompress } from 'no
 import type { Transform } from 'node:stream';
 import { loadSnappy } from '../../../src/plugin.ts';
 import { isCutOff, whenIdle } from './either-http.ts';
+import { Pieces } from './pieces.ts';
 import { Refusal } from './refusal.ts';
 import type { Room } from './room.ts';
 
@@ -68,7 +69,7 @@ function readPieces(
   return new Promise((resolve, reject) => {
     const { maxBytes, idleMs } = limits;
     const decompressor = DECOMPRESSORS.get(encodingOf(request))?.();
-    const pieces: Buffer[] = [];
+    const pieces = new Pieces();
     let received = 0;
     let kept = 0;
     const finish = (error: Refusal | undefined): void => {
@@ -81,8 +82,7 @@ function readPieces(
         request.unpipe(decompressor);
         decompressor.destroy();
       }
-      if (error === undefined)
-        resolve(pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces, kept));
+      if (error === undefined) resolve(pieces.join());
       else reject(error);
     };
     const count = (): void => {
@@ -107,7 +107,7 @@ function readPieces(
     const keep = (piece: Buffer): void => {
       kept += piece.length;
       count();
-      pieces.push(piece);
+      pieces.add(piece);
     };
     const onIdle = (): void => finish(new Refusal(408, 'The body did not go on in time.'));
     // Comes behind a whole body too, and then maybe before its decompressor is done.
