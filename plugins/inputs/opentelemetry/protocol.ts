@@ -4,6 +4,7 @@ import { OtlpError } from '../../../src/plugin.ts';
 import type { Otlp } from '../../../src/plugin.ts';
 import { RequestBatches } from '../../shared/http-receiver/batches.ts';
 import type { TagKey } from '../../shared/http-receiver/batches.ts';
+import type { BodyLimits } from '../../shared/http-receiver/body.ts';
 import { jsonTextOf, mediaTypeOf } from '../../shared/http-receiver/content.ts';
 import type { Exchange } from '../../shared/http-receiver/exchange.ts';
 import type { Answer, Protocol, TakeBody } from '../../shared/http-receiver/protocol.ts';
@@ -60,10 +61,11 @@ export class OtlpProtocol implements Protocol {
     }
     if (grpc) return this.acceptGrpc(request);
     if (type === JSON_TYPE)
-      return (body, room) =>
-        this.batchesOf(room, (take) => this.otlp.decodeJsonLogs(jsonTextOf(body, room), take));
+      return (body, room, limits) =>
+        this.batchesOf(room, limits, (take) => this.otlp.decodeJsonLogs(jsonTextOf(body, room), take));
     if (PROTOBUF_TYPES.has(type))
-      return (body, room) => this.batchesOf(room, (take) => this.otlp.decodeProtoLogs(body, take));
+      return (body, room, limits) =>
+        this.batchesOf(room, limits, (take) => this.otlp.decodeProtoLogs(body, take));
     throw new Refusal(415, `The Content-Type must be ${PROTOBUF_TYPE} or ${JSON_TYPE}.`);
   }
 
@@ -72,7 +74,7 @@ export class OtlpProtocol implements Protocol {
     const encoding = String(request.headers['grpc-encoding'] ?? 'identity');
     return async (body, room, limits) => {
       const message = await messageOf(body, encoding, room, limits);
-      return this.batchesOf(room, (take) => this.otlp.decodeProtoLogs(message, take));
+      return this.batchesOf(room, limits, (take) => this.otlp.decodeProtoLogs(message, take));
     };
   }
 
@@ -96,7 +98,11 @@ export class OtlpProtocol implements Protocol {
     return { status, body: `${JSON.stringify({ code, message })}\n` };
   }
 
-  private batchesOf(room: Room, decode: (take: ReturnType<typeof takeInto>) => void): ReturnType<TakeBody> {
+  private batchesOf(
+    room: Room,
+    { maxBytes }: BodyLimits,
+    decode: (take: ReturnType<typeof takeInto>) => void,
+  ): ReturnType<TakeBody> {
     const now = Date.now();
     const batches = new RequestBatches({
       tag: this.options.tag,
@@ -106,7 +112,7 @@ export class OtlpProtocol implements Protocol {
       room,
     });
     try {
-      decode(takeInto(batches, this.options, now));
+      decode(takeInto(batches, this.options, now, maxBytes));
     } catch (error) {
       if (error instanceof OtlpError) throw new Refusal(400, `The request ${error.message}.`);
       throw error;

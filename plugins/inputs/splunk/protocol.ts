@@ -165,10 +165,12 @@ export class HecProtocol implements Protocol {
       if (value !== null) said[key] = value;
     }
     if (Object.keys(said).length > 0) metadata['splunk'] = said;
+    const given = Object.keys(metadata).length === 0 ? undefined : metadata;
+    const { tag, tagKey, record } = options;
     return {
-      into: new RequestBatches({ tag: options.tag, tagKey: options.tagKey, added, now, room }),
-      record: options.record,
-      metadata: Object.keys(metadata).length === 0 ? undefined : metadata,
+      into: new RequestBatches({ tag, tagKey, added, now, room, metadata: given }),
+      record,
+      metadata: given,
       now,
     };
   }

@@ -37,7 +37,7 @@ export class RequestBatches {
   private readonly added: readonly AddedKey[];
   private readonly seconds: number;
   private readonly nanos: number;
-  /** Characters that the added keys take in each record. */
+  /** Characters that the added keys take in each record, and what it is given as metadata. */
   private readonly addedLength: number;
   private last: Batch | undefined;
 
@@ -50,6 +50,8 @@ export class RequestBatches {
     now: number;
     /** Has room for the body already. */
     room: Room;
+    /** Metadata that each record gets from its request, where there is some. */
+    metadata?: LogRecord | undefined;
   }) {
     this.tag = options.tag;
     this.tagKey = options.tagKey;
@@ -57,7 +59,8 @@ export class RequestBatches {
     this.seconds = Math.floor(options.now / 1000);
     this.nanos = (options.now % 1000) * 1e6;
     this.room = options.room;
-    this.addedLength = options.added.reduce((sum, { member }) => sum + member.length, 0);
+    const metadata = options.metadata === undefined ? 0 : JSON.stringify(options.metadata).length;
+    this.addedLength = options.added.reduce((sum, { member }) => sum + member.length, metadata);
   }
 
   /** A record that came without time. `text` is its JSON on one line where that is known. */

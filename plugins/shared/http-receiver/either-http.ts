@@ -1,5 +1,5 @@
 /** Where requests of HTTP/1.1 and of HTTP/2 differ, though Node makes them look alike. */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, ServerHttp2Stream } from 'node:http2';
 
 /** NGHTTP2_NO_ERROR, for a request that is answered, and NGHTTP2_CANCEL: their module is loaded only by who speaks HTTP/2. */
@@ -22,6 +22,20 @@ export function abandon(request: IncomingMessage): void {
 export function endWhenIdle(request: IncomingMessage, milliseconds: number): void {
   const stream = streamOf(request);
   stream?.setTimeout(milliseconds, () => stream.close(NO_ERROR));
+}
+
+/** Ends the connection of a client that does not read its answer, which is with the response already: a large one must not lie in memory. */
+export function endWhenUnread(
+  request: IncomingMessage,
+  response: ServerResponse,
+  milliseconds: number,
+): void {
+  const { socket } = request;
+  // By HTTP/2 answers are small. Others in front of it on the connection may wait for their records.
+  if (streamOf(request) !== undefined || response.socket !== socket || !socket.writableNeedDrain) return;
+  socket.setTimeout(milliseconds);
+  // Before the server's own, which sets the time for the next request.
+  response.prependOnceListener('finish', () => socket.setTimeout(0));
 }
 
 /** Calls `act` when a request gets no data for so long; what it returns ends that. */

@@ -3,7 +3,7 @@
  * answered once, whoever comes first.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { abandon, endWhenIdle, streamOf } from './either-http.ts';
+import { abandon, endWhenIdle, endWhenUnread, streamOf } from './either-http.ts';
 import type { Answer, Protocol } from './protocol.ts';
 import type { RefusalLog } from './refusal-log.ts';
 import type { Refusal } from './refusal.ts';
@@ -105,6 +105,7 @@ export class Exchange {
     else if (status !== 204) response.setHeader('content-length', Buffer.byteLength(body));
     response.writeHead(status);
     response.end(body);
+    endWhenUnread(this.request, response, this.options.settings.bodyIdleMs);
     this.options.metrics.answered(counted);
   }
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import elasticsearch from '../../../plugins/inputs/elasticsearch.ts';
 import { readAnswer } from '../../../plugins/shared/bulk/answer.ts';
 import { optionsOf } from '../../contract/support.ts';
-import { open as openInput, send as post } from './http/harness.ts';
+import { dial, open as openInput, send as post } from './http/harness.ts';
 import type { Answer, Opened, OpenOptions, Post } from './http/harness.ts';
 
 const open = (options: OpenOptions = {}): Promise<Opened> =>
@@ -443,4 +443,24 @@ describe('limits', () => {
     expect((await refused(port, gzipSync(over), { headers })).slice(0, 2)).toEqual([413, type]);
     expect(collector.events).toEqual([]);
   });
+});
+
+it('who does not read a large answer is sent away', async () => {
+  const { port, collector } = await open({
+    options: { 'net.io_timeout': '100ms', max_connections: '1' },
+  });
+  // Its answer is more than the kernel takes for somebody who does not read.
+  const body = '{"index":{"_index":"logs"}}\n{"a":"0123456789"}\n'.repeat(70_000);
+  const { socket } = dial(port);
+  socket.pause();
+  socket.write(
+    `POST /_bulk HTTP/1.1\r\nhost: x\r\nuser-agent: x\r\ncontent-type: ${NDJSON}\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+  );
+  await collector.reached(70_000);
+  const other = (): Promise<number> =>
+    send(port, '{"index":{}}\n{}\n').then(
+      ({ status }) => status,
+      () => 0,
+    );
+  await expect.poll(other, { timeout: 20_000 }).toBe(200);
 });

@@ -68,6 +68,11 @@ describe('what becomes much more than it is', () => {
     ['splunk', 'small envelopes', { ...hec, body: '{"event":1}'.repeat(10_000) }],
     ['splunk', 'envelopes of nothing', { ...hec, body: '{}'.repeat(20_000) }],
     ['splunk', 'short lines', { path: '/services/collector/raw', body: 'a\n'.repeat(20_000) }],
+    [
+      'splunk',
+      'a source in the URL that is a story',
+      { path: `/services/collector/raw?source=${'x'.repeat(10_000)}`, body: 'a\n'.repeat(100) },
+    ],
     ['elasticsearch', 'tiny documents', { ...bulk, body: '{"index":{}}\n{}\n'.repeat(10_000) }],
     ['elasticsearch', 'refused items', { ...bulk, body: '{"delete":{}}\n'.repeat(10_000) }],
     [
@@ -140,6 +145,19 @@ describe('what becomes much more than it is', () => {
       expect(collector.events).toHaveLength(records);
     },
   );
+});
+
+it('opentelemetry: a resource that says much of many records is refused', async () => {
+  const create = INPUTS['opentelemetry'] as Create;
+  const { port, collector } = await open({ options: { buffer_max_size: '100k' }, create });
+  const resource = { attributes: [{ key: 'a', value: { stringValue: 'x'.repeat(50_000) } }] };
+  const body = (records: number): string =>
+    JSON.stringify({ resourceLogs: [{ resource, scopeLogs: [{ logRecords: many(records, {}) }] }] });
+  const refused = await send(port, { ...otlp, body: body(50) });
+  expect([refused.status, collector.events]).toEqual([413, []]);
+  expect(refused.body).toMatch(/16 times buffer_max_size/);
+  expect((await send(port, { ...otlp, body: body(20) })).status).toBe(201);
+  expect(collector.events).toHaveLength(20);
 });
 
 describe('a body for which there can never be room', () => {
