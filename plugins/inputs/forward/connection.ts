@@ -220,11 +220,12 @@ export class Connection {
       const compression = packed === undefined ? 'none' : compressionOf(packed, options.compressed);
       if (packed !== undefined && compression !== 'none')
         return this.takePacked(packed, compression, options.chunk, harvest);
-      if (packed !== undefined) codec.decodePacked(packed, harvest);
-      harvest.end(bytes.length, options.chunk);
+      if (packed === undefined) harvest.end(bytes.length, options.chunk);
+      else this.takeEvents(packed, options.chunk, harvest);
       return undefined;
     } catch (error) {
-      harvest.undo();
+      if (error instanceof codec.BrokenEventsError) harvest.end(bytes.length, undefined);
+      else harvest.undo();
       throw error;
     }
   }
@@ -235,7 +236,7 @@ export class Connection {
     chunk: string | undefined,
     harvest: Harvest,
   ): Promise<void> {
-    const { codec, settings, context } = this.around;
+    const { settings, context } = this.around;
     const largest = context.largestReservation();
     const left = largest.bytes - this.inbox.reserved;
     const limit = Math.min(settings.maxMessageBytes, left);
@@ -249,15 +250,27 @@ export class Connection {
         if (!this.isReading) return;
         if (events === undefined) continue;
         harvest.unpacked(events.length, size);
-        codec.decodePacked(events, harvest);
-        harvest.end(events.length, chunk);
         isTaken = true;
+        this.takeEvents(events, chunk, harvest);
         return;
       }
       throw left < settings.maxMessageBytes ? new NeverFitsError(largest) : new TooLongError(limit);
     } finally {
       reservation?.release();
       if (!isTaken) harvest.undo();
+    }
+  }
+
+  /** Takes events that came one behind the other. */
+  private takeEvents(events: Buffer, chunk: string | undefined, harvest: Harvest): void {
+    try {
+      this.around.codec.decodePacked(events, harvest);
+      harvest.end(events.length, chunk);
+    } catch (error) {
+      // Who waits for no answer will not send them again: those in front of what is none are taken.
+      if (error instanceof MsgpackError && chunk === undefined) harvest.end(events.length, undefined);
+      else harvest.undo();
+      throw error;
     }
   }
 

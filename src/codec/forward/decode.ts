@@ -48,6 +48,11 @@ export interface ForwardOptions {
   signal: 'logs' | 'metrics' | 'traces' | 'other';
 }
 
+/** Events of a message are none, and nobody waits for an answer: it will not be sent again. Those in front of them were taken. */
+export class BrokenEventsError extends MsgpackError {
+  override name = 'BrokenEventsError';
+}
+
 const NO_OPTIONS: ForwardOptions = { chunk: undefined, compressed: undefined, signal: 'logs' };
 const SIGNALS = ['logs', 'metrics', 'traces'] as const;
 const sinks = new SinkPool();
@@ -59,7 +64,8 @@ const GROUP_END = 0xffff_fffe;
 
 /**
  * Reads one message, which is all of the bytes; undefined for a heartbeat. Its events go to `into`, unless they are packed, or the message
- * carries no logs. Throws {@link MsgpackError} when it is none, maybe after some of its events, and what `into` throws.
+ * carries no logs. Throws {@link MsgpackError} when it is none, maybe after some of its events ({@link BrokenEventsError} where these are all
+ * that will ever come of it), and what `into` throws.
  */
 export function decodeMessage(bytes: Buffer, into: EventTaker): ForwardMessage | undefined {
   const reader = new MsgpackReader(bytes, into);
@@ -105,13 +111,13 @@ function takeEvents(reader: MsgpackReader, hasOptions: boolean, into: EventTaker
   try {
     for (let events = reader.readListHead(); events > 0; events--) takeEvent(reader, into);
   } catch (error) {
-    if (!(error instanceof MsgpackError) || !hasOptions) throw error;
+    if (!(error instanceof MsgpackError)) throw error;
     // Metrics come as events that are none: what the options say is the better reason.
     reader.offset = start;
     reader.read();
-    const { options } = readOptions(reader);
-    if (options.signal === 'logs') throw error;
-    return options;
+    const { options } = hasOptions ? readOptions(reader) : { options: NO_OPTIONS };
+    if (options.signal !== 'logs') return options;
+    throw options.chunk === undefined ? new BrokenEventsError(error.message, { cause: error }) : error;
   }
   return hasOptions ? readOptions(reader).options : NO_OPTIONS;
 }

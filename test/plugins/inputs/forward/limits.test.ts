@@ -53,6 +53,33 @@ describe('messages that are none', () => {
     await expectWorking(opened);
   });
 
+  it.each([
+    ['an event that is none', ['app', [[1, { n: 1 }], [2]]], true],
+    [
+      'packed events that break off',
+      ['app', Buffer.concat([pack([1, { n: 1 }]), pack([2, {}]).subarray(0, -1)])],
+      true,
+    ],
+    [
+      'compressed ones that do',
+      ['app', gzipSync(Buffer.concat([pack([1, { n: 1 }]), Buffer.from([0xc1])])), { compressed: 'gzip' }],
+      true,
+    ],
+    ['one whose sender waits for an answer', ['app', [[1, { n: 1 }], [2]], { chunk: 'c' }], false],
+    [
+      'packed ones of such a sender',
+      ['app', Buffer.concat([pack([1, { n: 1 }]), pack([2])]), { chunk: 'c' }],
+      false,
+    ],
+  ])('%s: those in front of it are taken where it will not come again', async (_name, message, areTaken) => {
+    const { collector, sender, count } = await open();
+    const client = await sender();
+    client.send(message);
+    expect(await client.answer()).toBeUndefined();
+    expect(collector.records).toEqual(areTaken ? [{ n: 1 }] : []);
+    expect(count('connections_closed_total', { reason: 'malformed' })).toBe(1);
+  });
+
   it('noise, cut and changed messages: the good stream beside it has all its records', async () => {
     const { collector, sender, reserved, count } = await open({ options: { buffer_max_size: '100k' } });
     const good = await sender();
