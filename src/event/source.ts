@@ -61,6 +61,12 @@ interface Composed {
 /** Of records whose lines lie apart so many are gathered before it is seen which of them are behind all marks. */
 const MIN_COMPOSED = 1024;
 
+/**
+ * What sources are needed from, as found on a way along those that lend to each other: each is looked into once. In a chain of them (a
+ * record over every rotation, and no output that takes any) there were else so many ways that they doubled with each.
+ */
+type Walk = Map<Source, number>;
+
 /** Ranges beyond a mark that are remembered; more are forgotten from the far end, at the price of duplicates after a crash. */
 const MAX_RANGES = 256;
 
@@ -195,12 +201,14 @@ export class Source {
   }
 
   /** The lowest offset that something behind or beside the pipeline needs. */
-  private get neededFrom(): number {
+  private neededFrom(walk: Walk): number {
     let from = Math.min(this.heldFrom, this.unfinished?.from ?? Number.POSITIVE_INFINITY);
-    if (this.loans.length > 0) {
-      this.loans = this.loans.filter((loan) => loan.to.position() < loan.until);
-      for (const loan of this.loans) from = Math.min(from, loan.from);
-    }
+    if (this.loans.length === 0) return from;
+    const known = walk.get(this);
+    if (known !== undefined) return known;
+    this.loans = this.loans.filter((loan) => loan.to.positionOn(walk) < loan.until);
+    for (const loan of this.loans) from = Math.min(from, loan.from);
+    walk.set(this, from);
     return from;
   }
 
@@ -223,8 +231,12 @@ export class Source {
 
   /** How far an output has this source. */
   progress(output: string): Progress {
-    const { mark, settled, landed } = this.settledHere(output);
-    this.addLines(output, mark, settled);
+    return this.progressOn(new Map(), output);
+  }
+
+  private progressOn(walk: Walk, output: string): Progress {
+    const { mark, settled, landed } = this.settledHere(walk, output);
+    this.addLines(walk, output, mark, settled);
     for (const [from, to] of this.resumed.get(output)?.settled.list ?? []) {
       if (to > mark) settled.add(Math.max(from, mark), to);
     }
@@ -233,7 +245,7 @@ export class Source {
   }
 
   /** The same of what was read in this run alone; `landed` flights, from the first on, are over. */
-  private settledHere(output: string): { mark: number; settled: Ranges; landed: number } {
+  private settledHere(walk: Walk, output: string): { mark: number; settled: Ranges; landed: number } {
     const flights = this.flights.get(output) ?? [];
     let landed = 0;
     while (landed < flights.length && flights[landed]?.landed === true) landed++;
@@ -247,7 +259,7 @@ export class Source {
         mark = Math.min(mark, flights[index]?.firstOpen() ?? mark);
       }
     }
-    mark = this.beforeRecord(Math.min(mark, this.neededFrom));
+    mark = this.beforeRecord(Math.min(mark, this.neededFrom(walk)));
     const settled = new Ranges(this.beyond.get(output)?.list);
     settled.remove(0, mark);
     for (const flight of flights) {
@@ -258,7 +270,7 @@ export class Source {
   }
 
   /** With the last line of a record, by which it is known, its other lines are settled. */
-  private addLines(output: string, mark: number, settled: Ranges): void {
+  private addLines(walk: Walk, output: string, mark: number, settled: Ranges): void {
     const add = ({ lines = [] }: Composed): void => {
       for (const { source, from, to } of lines) if (source === this) settled.add(Math.max(from, mark), to);
     };
@@ -269,7 +281,7 @@ export class Source {
     for (const { to: source, until } of this.loans) {
       const record = source.composed.get(until);
       if (record === undefined) continue;
-      const there = source.settledHere(output);
+      const there = source.settledHere(walk, output);
       if (record.to <= there.mark || there.settled.covers(record.from, record.to)) add(record);
     }
   }
@@ -299,8 +311,12 @@ export class Source {
 
   /** The lowest mark: where reading resumes. */
   position(): number {
-    let position = this.beforeRecord(Math.min(this.emitted, this.neededFrom));
-    for (const output of this.outputs()) position = Math.min(position, this.progress(output).mark);
+    return this.positionOn(new Map());
+  }
+
+  private positionOn(walk: Walk): number {
+    let position = this.beforeRecord(Math.min(this.emitted, this.neededFrom(walk)));
+    for (const output of this.outputs()) position = Math.min(position, this.progressOn(walk, output).mark);
     if (!this.torn.empty) this.torn.remove(0, position);
     for (const to of this.composed.keys()) {
       if (to > position) break;

@@ -113,6 +113,28 @@ describe('Source (rule 6: marks per source and output)', () => {
     expect(old.position()).toBe(100);
   });
 
+  it('looks into each of many sources once that lend to each other', () => {
+    const sources = Array.from({ length: 60 }, (_, index) => new Source(`s${index}`, 0));
+    const flights = sources.flatMap((source) => ['a', 'b', 'c'].map((output) => fly(source, output, 0)));
+    for (const [index, source] of sources.entries()) {
+      const next = sources[index + 1];
+      if (next === undefined) break;
+      next.compose(0, 10, [
+        { source, from: 90, to: 100 },
+        { source: next, from: 0, to: 10 },
+      ]);
+      source.lend(90, next, 10);
+    }
+    const [first] = sources as [Source, ...Source[]];
+    expect(first.position()).toBe(0);
+    expect(first.progress('a')).toEqual({ mark: 0, settled: [] });
+    for (const flight of flights.slice(0, 4)) flight.settle(0, 10);
+    expect(first.progress('a')).toEqual({ mark: 90, settled: [[90, 100]] });
+    expect(first.position()).toBe(90);
+    for (const flight of flights) flight.settle(0, 10);
+    expect(sources.map((source) => source.position())).toEqual(sources.map(() => 100));
+  });
+
   it('takes a record whose lines lie apart for settled only where all of them were', () => {
     const settled = new Map([['out', { mark: 0, settled: [[20, 30] as [number, number]] }]]);
     const source = new Source('s', 0, settled);
