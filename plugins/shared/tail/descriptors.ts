@@ -11,6 +11,8 @@ const FALLBACK = 512;
 const MOST = 4096;
 /** Times the limit that may be open while files are not read. */
 const UNREAD_SHARE = 2;
+/** Where all that is open has to stay, it is not looked through again before so large a share of it was used. */
+const LOOK_SHARE = 16;
 
 /** A share of what the system allows this process to have open. */
 export function openFilesLimit(): number {
@@ -26,6 +28,8 @@ export class Descriptors {
   private readonly limit: number;
   /** Open files, the one that was used longest ago first. */
   private readonly open = new Set<TailFile>();
+  /** Uses until files that may be closed are looked for again. */
+  private untilLook = 0;
 
   constructor(limit: number) {
     this.limit = limit;
@@ -49,7 +53,11 @@ export class Descriptors {
 
   /** Closes what is open beyond the limit and may be closed: files that were read, then, where these are not enough, others. */
   trim(except?: TailFile): void {
-    if (this.open.size > this.limit) this.closeIdle(this.limit, except, isRead);
+    if (this.open.size > this.limit && --this.untilLook < 0) {
+      this.closeIdle(this.limit, except, isRead);
+      const { size } = this.open;
+      this.untilLook = size > this.limit ? Math.floor(size / LOOK_SHARE) : 0;
+    }
     const most = this.limit * UNREAD_SHARE;
     if (this.open.size > most) this.closeIdle(most, except, () => true);
   }
