@@ -78,7 +78,7 @@ export function resumeFile({ options, finished, track }: Resumption, found: Foun
     : !isCurrent && patternOf(options, realPath) === undefined;
   if (isDone && size <= offset) {
     discard(descriptor);
-    if (identity.fingerprintLength === 0) {
+    if (identity.fingerprintLength === 0 && offset === 0) {
       // Nothing was ever in it: whatever has its inode next is another file.
       options.store?.remove([source]);
       return;

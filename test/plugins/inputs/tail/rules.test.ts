@@ -281,6 +281,29 @@ describe('rule 5: identity', () => {
     expect(run.events[0]?.tag).toMatch(/b\.log$/);
   });
 
+  it('a rotated file that was empty at first, and was killed at its end before that was seen, is not read again', async () => {
+    const directory = workspace();
+    const path = join(directory, 'a.log');
+    const options = { path, read_from_head: 'on', rotate_wait: '0' };
+    writeFileSync(path, 'first\n');
+    const before = await tail(options, { state: directory });
+    await before.reached(1);
+    renameSync(path, `${path}.2`);
+    writeFileSync(path, '');
+    await before.until(() => before.remembered === 2);
+    before.fill();
+    appendFileSync(path, 'second\n');
+    await before.reached(2);
+    before.writeMarks();
+    await before.kill();
+    renameSync(path, `${path}.1`);
+    writeFileSync(path, 'third\n');
+    const run = await tail(options, { state: directory });
+    await run.until(() => run.lines.includes('third'));
+    await run.idle();
+    expect(run.lines).toEqual(['third']);
+  });
+
   it('fault 23: a rewritten file of the same size and head is read again', async () => {
     const directory = workspace();
     const path = join(directory, 'a.log');
