@@ -220,8 +220,16 @@ export class Source {
 
   /** Something changed: the store has work. */
   touch(): void {
+    this.touchOnce(this.lenders.size === 0 ? undefined : new Set());
+  }
+
+  /** `touched`: those of the lenders that were told already; a record over several rotations makes many ways to one. */
+  private touchOnce(touched: Set<Source> | undefined): void {
     for (const lender of this.lenders) {
-      lender.touch();
+      if (touched?.has(lender) === false) {
+        touched.add(lender);
+        lender.touchOnce(touched);
+      }
       if (lender.loans.every(({ to }) => to !== this)) this.lenders.delete(lender);
     }
     if (this.dirty) return;

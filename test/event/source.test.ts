@@ -124,6 +124,8 @@ describe('Source (rule 6: marks per source and output)', () => {
         { source: next, from: 0, to: 10 },
       ]);
       source.lend(90, next, 10);
+      const another = sources[index + 2];
+      if (another !== undefined) source.lend(95, another, 20);
     }
     const [first] = sources as [Source, ...Source[]];
     expect(first.position()).toBe(0);
