@@ -13,8 +13,8 @@ export interface JsonSink {
   text(line: string): void;
 }
 
-/** A token with the white space before it. Strings do not go over a line end in JSON, so no token does. */
-const TOKEN = /[ \t\r]*(?:([{}[\],:])|("(?:[^"\\]|\\.)*")|(-?\d[\d.eE+-]*|true|false|null))/y;
+/** A token with the white space before it, of a string its first quote. Strings do not go over a line end in JSON, so no token does. */
+const TOKEN = /[ \t\r]*(?:([{}[\],:])|(")|(-?\d[\d.eE+-]*|true|false|null))/y;
 const BLANK = /[ \t\r]*$/y;
 
 type Expected = 'value' | 'value or ]' | 'key' | 'key or }' | ':' | ', or end';
@@ -109,7 +109,8 @@ export class JsonStream {
       TOKEN.lastIndex = at;
       const token = TOKEN.exec(line);
       if (token === null) return matchAt(BLANK, line, at) === undefined ? 'invalid' : 'more';
-      at = TOKEN.lastIndex;
+      at = token[2] === undefined ? TOKEN.lastIndex : stringEnd(line, TOKEN.lastIndex);
+      if (at === 0) return 'invalid';
       if (!this.accept(token[1] ?? (token[2] === undefined ? 'scalar' : 'string'))) return 'invalid';
       if (this.open.length === 0) return at;
     }
@@ -156,6 +157,16 @@ export class JsonStream {
         return true;
     }
   }
+}
+
+/** The offset behind the string that began before `from`; 0 where it does not end. No expression: those have not room for strings of megabytes. */
+function stringEnd(line: string, from: number): number {
+  for (let end = line.indexOf('"', from); end !== -1; end = line.indexOf('"', end + 1)) {
+    let backslashes = 0;
+    while (line[end - 1 - backslashes] === '\\') backslashes++;
+    if (backslashes % 2 === 0) return end + 1;
+  }
+  return 0;
 }
 
 /** Undefined for what is no JSON. */

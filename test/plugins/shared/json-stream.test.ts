@@ -83,3 +83,16 @@ it('finds any sequence of maps, in whatever way it is written', () => {
     }),
   );
 });
+
+it('takes strings of many megabytes, whole and broken', () => {
+  const long = 'x'.repeat(12 << 20);
+  const escaped = '\\\\\\"'.repeat(3 << 20);
+  const lines = [`{"a":"${long}"}{"b":"${escaped}"}`, `{"c":"${long}"`, `{"d":"${long}`];
+  const found = read(lines, 1e9) as { a?: string; b?: string; text?: string }[];
+  expect(found.map(({ a, b, text }) => [a?.length, b?.length, text?.length])).toEqual([
+    [long.length, undefined, undefined],
+    [undefined, escaped.length / 2, undefined],
+    [undefined, undefined, long.length + 7],
+    [undefined, undefined, long.length + 6],
+  ]);
+});
