@@ -83,7 +83,7 @@ export class Endings {
     const description = file.describe(position);
     store?.describe(source, undefined);
     this.table.remove(file);
-    if (identity.fingerprintLength === 0) {
+    if (identity.fingerprintLength === 0 && file.offset === 0) {
       // Nothing was ever in it: whatever has its inode next is another file.
       store?.remove([source]);
       return;

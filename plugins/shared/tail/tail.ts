@@ -275,10 +275,17 @@ export class TailInput implements Input {
   }
 
   private caughtUp(file: TailFile): void {
-    if (file.fingerprintGrows) this.context.store?.identify(file.source, file.takeFingerprint());
+    this.identify(file);
     if (!file.compressed) return;
     file.complete = !file.bytes.isCut;
     file.source.touch();
+  }
+
+  /** Also where nothing is stored: it is known by its first bytes as long as it is there. */
+  private identify(file: TailFile): void {
+    if (!file.fingerprintGrows) return;
+    const identity = file.takeFingerprint();
+    this.context.store?.identify(file.source, identity);
   }
 
   private failed(file: TailFile, error: unknown): void {
@@ -351,6 +358,7 @@ export class TailInput implements Input {
       if (!this.follower.open(file)) return;
       file.busy = true;
       await reader.finish(file);
+      this.identify(file);
     } catch (error) {
       this.failed(file, error);
     } finally {

@@ -304,6 +304,37 @@ describe('rule 5: identity', () => {
     expect(run.lines).toEqual(['third']);
   });
 
+  it('a file that was empty at first is known when it is rotated on, without state and without an end of its line too', async () => {
+    const rotate = async ({ isStored, text }: { isStored: boolean; text: string }) => {
+      const directory = workspace();
+      const path = join(directory, 'a.log');
+      const state = isStored ? directory : undefined;
+      const run = await tail({ path, read_from_head: 'on', rotate_wait: '0' }, { state });
+      writeFileSync(path, '');
+      await run.until(() => run.metric('open_files') === 1);
+      appendFileSync(path, text);
+      renameSync(path, `${path}.1`);
+      writeFileSync(path, 'next\n');
+      await run.reached(2);
+      await run.until(() => run.metric('open_files') === 1);
+      renameSync(`${path}.1`, `${path}.2`);
+      renameSync(path, `${path}.1`);
+      writeFileSync(path, 'last\n');
+      await run.until(() => run.lines.includes('last'));
+      await run.idle();
+      return run.lines.toSorted();
+    };
+    const found = await Promise.all(
+      [
+        { isStored: true, text: 'word' },
+        { isStored: false, text: 'word' },
+        { isStored: false, text: 'word\n' },
+      ].map(rotate),
+    );
+    const once = ['last', 'next', 'word'];
+    expect(found).toEqual([once, once, once]);
+  });
+
   it('fault 23: a rewritten file of the same size and head is read again', async () => {
     const directory = workspace();
     const path = join(directory, 'a.log');
