@@ -75,8 +75,12 @@ export class Descriptors {
     for (const file of this.open) {
       if (this.open.size <= limit) return;
       if (file === except || file.busy || file.names.size === 0 || file.compressed) continue;
-      // It may have gone from its place, and nobody has told so yet.
-      if (mayClose(file) && !file.observeDeletion()) this.close(file);
+      try {
+        // It may have gone from its place, and nobody has told so yet.
+        if (mayClose(file) && !file.observeDeletion()) this.close(file);
+      } catch {
+        // It cannot even be looked at (NFS: ESTALE). That is not the fault of the one that is used: whoever reads it will say so.
+      }
     }
   }
 }

@@ -51,3 +51,16 @@ it('closes what was read once some more was used', () => {
   for (let use = 0; descriptors.count > 100 && use < 20; use++) descriptors.trim();
   expect(descriptors.count).toBe(100);
 });
+
+it('a file that cannot be looked at does not keep another from being used', () => {
+  const files = Array.from({ length: 4 }, unread);
+  for (const file of files) file.look();
+  const [broken, ...others] = files as [TailFile, ...TailFile[]];
+  // As of a file on a server that has it no more, which no test has at hand.
+  broken.isChanged = () => {
+    throw new Error('ESTALE: stale file handle, fstat');
+  };
+  const descriptors = new Descriptors(2);
+  for (const file of [broken, ...others]) descriptors.use(file);
+  expect(files.map(({ isOpen }) => isOpen)).toEqual([true, false, false, true]);
+});
