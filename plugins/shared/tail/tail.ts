@@ -250,10 +250,13 @@ export class TailInput implements Input {
         this.follower.endings.restart(file);
         this.housekeepingDue = 0;
         this.rescue.hurry();
-      } else if (result === 'more') {
-        file.caughtUpAt = undefined;
-        this.ready.add(file);
-      } else this.caughtUp(file);
+      } else {
+        this.identify(file);
+        if (result === 'more') {
+          file.caughtUpAt = undefined;
+          this.ready.add(file);
+        } else this.caughtUp(file);
+      }
     } catch (error) {
       this.failed(file, error);
     } finally {
@@ -275,7 +278,6 @@ export class TailInput implements Input {
   }
 
   private caughtUp(file: TailFile): void {
-    this.identify(file);
     if (!file.compressed) return;
     file.complete = !file.bytes.isCut;
     file.source.touch();
@@ -283,7 +285,8 @@ export class TailInput implements Input {
 
   /** Also where nothing is stored: it is known by its first bytes as long as it is there. */
   private identify(file: TailFile): void {
-    if (!file.fingerprintGrows) return;
+    // While room was waited for it may have been written anew, which the next turn shall see.
+    if (!file.fingerprintGrows || !file.hasItsHead) return;
     const identity = file.takeFingerprint();
     this.context.store?.identify(file.source, identity);
   }

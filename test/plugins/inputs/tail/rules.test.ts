@@ -163,6 +163,30 @@ describe('rule 4: rotated while away', () => {
     expect(third.lines).toEqual([]);
   });
 
+  it('also where that was empty at first, and its end was never reached', async () => {
+    const directory = workspace();
+    const path = join(directory, 'app.log');
+    const word = 'a'.repeat(1000);
+    writeFileSync(path, '');
+    const first = await tail({ path, read_from_head: 'on' }, { state: directory, full: 'always' });
+    appendFileSync(path, numbered(word, 5000));
+    await first.reached(1);
+    const read = first.events.length;
+    first.drain();
+    await first.until(() => first.events.length > read);
+    first.writeMarks();
+    const delivered = first.events.length;
+    await first.kill();
+    renameSync(path, `${path}.1`);
+    execFileSync('gzip', [`${path}.1`]);
+    writeFileSync(path, 'next\n');
+    const second = await tail({ path }, { state: directory });
+    await second.until(() => second.lines.includes('next'));
+    await second.idle();
+    expect(delivered).toBeLessThan(5000);
+    expect(second.lines).toEqual([...expected(word, 5000 - delivered, delivered), 'next']);
+  });
+
   it('goes on in the copy that copytruncate left', async () => {
     const directory = workspace();
     const path = join(directory, 'app.log');
