@@ -17,6 +17,7 @@ import { SinkPool } from '../bytes.ts';
 import { appendAsJson } from '../msgpack-json.ts';
 import { MsgpackError, MsgpackReader } from '../msgpack-reader.ts';
 import type { ContainerAccount } from '../msgpack-reader.ts';
+import { MsgpackScanner } from '../msgpack-scan.ts';
 import { messageOf, writeMapHead, writeText } from '../msgpack-write.ts';
 
 /** Takes the events of a message. */
@@ -113,13 +114,21 @@ function takeEvents(reader: MsgpackReader, hasOptions: boolean, into: EventTaker
   } catch (error) {
     if (!(error instanceof MsgpackError)) throw error;
     // Metrics come as events that are none: what the options say is the better reason.
-    reader.offset = start;
-    reader.read();
-    const { options } = hasOptions ? readOptions(reader) : { options: NO_OPTIONS };
+    const options = hasOptions ? optionsBehind(reader.bytes, start, into) : NO_OPTIONS;
+    if (options === undefined) throw error;
     if (options.signal !== 'logs') return options;
     throw options.chunk === undefined ? new BrokenEventsError(error.message, { cause: error }) : error;
   }
   return hasOptions ? readOptions(reader).options : NO_OPTIONS;
+}
+
+/** The options behind a list of which not all can be read; undefined where it has no end. */
+function optionsBehind(bytes: Buffer, start: number, account: ContainerAccount): ForwardOptions | undefined {
+  const end = new MsgpackScanner(bytes.length).end(bytes, start);
+  if (end === -1) return undefined;
+  const reader = new MsgpackReader(bytes, account);
+  reader.offset = end;
+  return readOptions(reader).options;
 }
 
 function takeEvent(reader: MsgpackReader, into: EventTaker): void {

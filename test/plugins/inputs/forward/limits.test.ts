@@ -6,6 +6,7 @@ import { eventTime, pack } from '../../../support/forward-sender.ts';
 import { open } from './opening.ts';
 import type { Opened } from './opening.ts';
 
+const DEEP: unknown = JSON.parse(`${'{"a":'.repeat(80)}1${'}'.repeat(80)}`);
 const GOOD = ['app', [[1, { n: 1 }]], { chunk: 'good' }];
 
 /** A connection that stands beside the one that is sent away still works. */
@@ -65,7 +66,10 @@ describe('messages that are none', () => {
       ['app', gzipSync(Buffer.concat([pack([1, { n: 1 }]), Buffer.from([0xc1])])), { compressed: 'gzip' }],
       true,
     ],
+    ['one that nests too deep', ['app', [[1, { n: 1 }], [2, DEEP]]], true],
+    ['one whose metadata does, with options', ['app', [[1, { n: 1 }], [[2, DEEP], {}]], { size: 2 }], true],
     ['one whose sender waits for an answer', ['app', [[1, { n: 1 }], [2]], { chunk: 'c' }], false],
+    ['one of such a sender that nests too deep', ['app', [[1, { n: 1 }], [2, DEEP]], { chunk: 'c' }], false],
     [
       'packed ones of such a sender',
       ['app', Buffer.concat([pack([1, { n: 1 }]), pack([2])]), { chunk: 'c' }],
