@@ -238,22 +238,30 @@ export class Connection {
   ): Promise<void> {
     const { settings, context } = this.around;
     const largest = context.largestReservation();
-    const left = largest.bytes - this.inbox.reserved;
+    const left = harvest.leftToUnpack;
     const limit = Math.min(settings.maxMessageBytes, left);
     let reservation: Reservation | undefined;
     let isTaken = false;
     try {
       for (const size of unpackedSizes(packed, compression, limit)) {
         reservation?.release();
-        reservation = await this.reserved(size);
+        reservation = context.reserve(size);
+        // Those in front of it may have the room that it waits for, and need not wait with it.
+        if (reservation === undefined && !harvest.isFirst) throw new NoRoomError();
+        reservation ??= await this.reserved(size);
         const events = reservation && (await unpack(packed, compression, size));
         if (!this.isReading) return;
         if (events === undefined) continue;
-        harvest.unpacked(events.length, size);
+        if (events.length < size) {
+          reservation?.release();
+          reservation = context.reserve(events.length);
+        }
+        harvest.unpacked(events.length);
         isTaken = true;
         this.takeEvents(events, chunk, harvest);
         return;
       }
+      if (!harvest.isFirst) throw new NoRoomError();
       throw left < settings.maxMessageBytes ? new NeverFitsError(largest) : new TooLongError(limit);
     } finally {
       reservation?.release();
@@ -342,15 +350,14 @@ export class Connection {
     }
   }
 
+  /** Waits for so much room; undefined when there is not going to be any. */
   private async reserved(bytes: number): Promise<Reservation | undefined> {
     const { context } = this.around;
-    let reservation = context.reserve(bytes);
-    if (reservation === undefined) {
-      await this.withRoom(() => {
-        reservation = context.reserve(bytes);
-        return reservation !== undefined;
-      });
-    }
+    let reservation: Reservation | undefined;
+    await this.withRoom(() => {
+      reservation = context.reserve(bytes);
+      return reservation !== undefined;
+    });
     return reservation;
   }
 

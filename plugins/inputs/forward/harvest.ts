@@ -40,12 +40,16 @@ export class Harvest implements EventTaker {
   private commonSize = 0;
   /** Bytes of messages that are there, and have room of their own: what they become may take as much. */
   private covered = UNCOUNTED;
+  /** Of these, those of the messages in front of the one that is being read. */
+  private coveredBefore = UNCOUNTED;
   /** What was made of them. Bytes. */
   private spent = 0;
   /** Of these, what the messages in front of the one that is being read came to. */
   private spentBefore = 0;
-  /** What their connection has set aside besides. Bytes. */
-  private held: number;
+  /** What their connection has set aside besides, for messages that are not taken. Bytes. */
+  private readonly held: number;
+  /** The same for the events of the one that is being read, where they were compressed. */
+  private heldUnpacked = 0;
   private readonly room: MemoryRoom;
   /** Of a message, what groups may come to yet. */
   private commonLeft = 0;
@@ -67,14 +71,16 @@ export class Harvest implements EventTaker {
 
   /** A message of so many bytes is read next. */
   expect(bytes: number): void {
+    this.coveredBefore = this.covered;
     this.covered += bytes;
     this.spentBefore = this.spent;
+    this.heldUnpacked = 0;
   }
 
-  /** Its events have so many bytes, for which `reserved` are set aside. */
-  unpacked(bytes: number, reserved: number): void {
+  /** Its events have so many bytes, for which as many are set aside. */
+  unpacked(bytes: number): void {
     this.covered += bytes;
-    this.held += reserved;
+    this.heldUnpacked = bytes;
   }
 
   begin(given: string): void {
@@ -112,9 +118,20 @@ export class Harvest implements EventTaker {
     this.spend(containers * LEAST_CONTAINER);
   }
 
-  /** What it wants when there was no room: more than it knew of, so that few attempts are made. Bytes. */
+  /** Nothing was taken before the message that is being read. */
+  get isFirst(): boolean {
+    return this.spentBefore === 0 && this.chunks.length === 0;
+  }
+
+  /** What the message wants that got no room: more than was seen of it, so that few attempts are made, and no more than there can be. Bytes. */
   get wanted(): number {
-    return 2 * (this.spent - this.spentBefore);
+    const seen = this.spent - this.spentBefore;
+    return Math.max(0, Math.min(2 * seen - (this.covered - this.coveredBefore), this.left));
+  }
+
+  /** What there can be for the events of a compressed message. Bytes. */
+  get leftToUnpack(): number {
+    return this.left - this.room.bytes;
   }
 
   /** Sets so much aside for what messages become, or what there can be; false when there is no room. */
@@ -132,13 +149,13 @@ export class Harvest implements EventTaker {
     const more = this.spent - this.covered;
     if (more <= this.room.bytes) return;
     // With others in front of it, it is read once more, alone.
-    if (more > this.left && this.spentBefore === 0) throw new TooManyError(this.room.largest);
+    if (more > this.left && this.isFirst) throw new TooManyError(this.room.largest);
     if (this.room.ask(more) !== 'given') throw new NoRoomError();
   }
 
   /** What there can be beside all that is set aside. Bytes. */
   private get left(): number {
-    return this.room.largest.bytes - this.held;
+    return this.room.largest.bytes - this.held - this.heldUnpacked;
   }
 
   /** The message that began last is whole; it has so many bytes, decompressed. */

@@ -256,6 +256,53 @@ describe('events of next to nothing', () => {
   });
 });
 
+describe('small events, as short log lines are', () => {
+  const short = (events: number): Buffer =>
+    Buffer.concat(Array.from({ length: events }, (_, n) => pack([1, { log: `line ${n}` }])));
+
+  it('zstd: what they might have come to is given back before their room is asked for', async () => {
+    const { sender, count, collector, reserved } = await open({ room: 4_375_000, largest: 4_375_000 });
+    const client = await sender();
+    client.send(['app', zstdCompressSync(short(6000)), { compressed: 'zstd', chunk: 'short' }]);
+    expect(await client.answer()).toEqual({ ack: 'short' });
+    expect(count('connections_closed_total')).toBe(0);
+    expect(collector.events).toHaveLength(6000);
+    expect(reserved()).toBe(0);
+  });
+
+  it.each(['gzip', 'zstd'] as const)(
+    '%s: messages in a row do not wait for the room that those in front of them have',
+    async (compressed) => {
+      const { sender, collector, reserved } = await open({ room: 600_000, largest: 600_000 });
+      const client = await sender();
+      const compress = { gzip: gzipSync, zstd: zstdCompressSync }[compressed];
+      const events = compress(short(6000));
+      client.send(
+        ['app', short(6000), { chunk: '1' }],
+        ['app', events, { compressed, chunk: '2' }],
+        ['app', events, { compressed, chunk: '3' }],
+      );
+      for (const ack of ['1', '2', '3']) expect(await client.answer()).toEqual({ ack });
+      expect(collector.events).toHaveLength(18_000);
+      expect(reserved()).toBe(0);
+    },
+  );
+
+  it.each(['gzip', 'zstd'] as const)('%s: one that had to wait finds room for both', async (compressed) => {
+    const { sender, collector, reserved, setRoom } = await open({ room: 600_000, largest: 1_300_000 });
+    const client = await sender();
+    const compress = { gzip: gzipSync, zstd: zstdCompressSync }[compressed];
+    client.send(GOOD, ['app', compress(short(14_000)), { compressed, chunk: 'short' }]);
+    expect(await client.answer()).toEqual({ ack: 'good' });
+    // Room comes while it waits.
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    setRoom(1_300_000);
+    expect(await client.answer()).toEqual({ ack: 'short' });
+    expect(collector.events).toHaveLength(14_001);
+    expect(reserved()).toBe(0);
+  });
+});
+
 describe('times', () => {
   it('a message that does not go on, and one that is never begun', async () => {
     const { sender, count, reserved, collector } = await open({
