@@ -443,6 +443,19 @@ describe('limits', () => {
     expect((await refused(port, gzipSync(over), { headers })).slice(0, 2)).toEqual([413, type]);
     expect(collector.events).toEqual([]);
   });
+
+  it('an index of the path is no longer than in Elasticsearch: each item of the answer has it', async () => {
+    const { port, collector } = await open();
+    for (const path of ['_bulk', '_doc'])
+      expect(
+        await refused(port, '{"create":{}}\n{}\n', {
+          path: `/${encodeURIComponent('ä'.repeat(128))}/${path}`,
+        }),
+      ).toEqual([400, 'invalid_index_name_exception', 'index name is too long, (256 > 255)']);
+    expect(collector.events).toEqual([]);
+    const { items } = await bulk(port, '{"create":{}}\n{}\n', { path: `/${'x'.repeat(255)}/_bulk` });
+    expect(items[0]?._index).toBe('x'.repeat(255));
+  });
 });
 
 it('who does not read a large answer is sent away', async () => {

@@ -78,12 +78,12 @@ describe('what becomes much more than it is', () => {
     [
       'elasticsearch',
       'an index whose name is a story',
-      { ...bulk, path: `/${'x'.repeat(10_000)}/_bulk`, body: '{"index":{}}\n{}\n'.repeat(100) },
+      { ...bulk, path: `/${'x'.repeat(255)}/_bulk`, body: '{"index":{}}\n{}\n'.repeat(2000) },
     ],
     [
       'elasticsearch',
       'one that nothing is taken for',
-      { ...bulk, path: `/${'x'.repeat(10_000)}/_bulk`, body: '{"delete":{}}\n'.repeat(100) },
+      { ...bulk, path: `/${'x'.repeat(255)}/_bulk`, body: '{"delete":{}}\n'.repeat(2000) },
     ],
     [
       'elasticsearch',
