@@ -2,7 +2,8 @@
  * Bytes that came on a connection and are not taken yet. What the socket hands over is looked at where it is; only the beginning of a message
  * that goes on is copied and kept, and the input's memory is asked for room before.
  */
-import type { InputContext, LargestReservation, Reservation } from '../../src/plugin.ts';
+import type { InputContext, LargestReservation } from '../../src/plugin.ts';
+import { MemoryRoom } from './memory-room.ts';
 
 /** A buffer doubles until it has grown by so much at once. Bytes. */
 const MOST_GROWTH = 1_000_000;
@@ -25,12 +26,11 @@ export class Inbox {
   bytes: Buffer = EMPTY;
   /** Where the next message begins in it. */
   start = 0;
-  private readonly context: Pick<InputContext, 'reserve' | 'largestReservation'>;
+  private readonly room: MemoryRoom;
   private buffer: Buffer | undefined;
-  private reservation: Reservation | undefined;
 
   constructor(context: Pick<InputContext, 'reserve' | 'largestReservation'>) {
-    this.context = context;
+    this.room = new MemoryRoom(context);
   }
 
   /** Bytes that are not taken. */
@@ -40,7 +40,7 @@ export class Inbox {
 
   /** Bytes of memory that are set aside. */
   get reserved(): number {
-    return this.reservation === undefined ? 0 : (this.buffer?.length ?? 0);
+    return this.room.bytes;
   }
 
   /** Takes a piece from the socket in, behind what is kept; false when there is no room for both. Throws {@link NeverFitsError}. */
@@ -75,18 +75,7 @@ export class Inbox {
     this.bytes = EMPTY;
     this.start = 0;
     this.buffer = undefined;
-    this.reservation?.release();
-    this.reservation = undefined;
-  }
-
-  /** Reserves anew in place of what is reserved: there may never be room for both. */
-  private exchange(wanted: number, held: number): Reservation | undefined {
-    if (this.reservation === undefined) return undefined;
-    this.reservation.release();
-    const reservation = this.context.reserve(wanted);
-    // What was given back a moment ago is there yet.
-    if (reservation === undefined) this.reservation = this.context.reserve(held);
-    return reservation;
+    this.room.release();
   }
 
   /** Moves the rest to the front of a buffer that has so many bytes. */
@@ -95,13 +84,11 @@ export class Inbox {
     let target = buffer;
     if (target === undefined || target.length < size) {
       const capacity = target?.length ?? 0;
-      const largest = this.context.largestReservation();
+      const { largest } = this.room;
       if (size > largest.bytes) throw new NeverFitsError(largest);
       const wanted = Math.min(Math.max(size, capacity + Math.min(capacity, MOST_GROWTH)), largest.bytes);
-      const reservation = this.context.reserve(wanted) ?? this.exchange(wanted, capacity);
-      if (reservation === undefined) return false;
-      this.reservation?.release();
-      this.reservation = reservation;
+      // Not for the old one beside it, which goes at once: there may never be room for both.
+      if (this.room.ask(wanted, 0) !== 'given') return false;
       target = Buffer.allocUnsafeSlow(wanted);
     }
     this.bytes.copy(target, 0, this.start);
