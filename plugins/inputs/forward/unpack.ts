@@ -16,6 +16,9 @@ const LEAST_PIECE = 1024;
 const ZSTD_WINDOW_LOG = 23;
 /** The length of what a gzip member holds stands in its last bytes. */
 const GZIP_SIZE_BYTES = 4;
+const ZSTD_MAGIC_BYTES = 4;
+/** Of the id of a dictionary, by its flag. */
+const ZSTD_DICTIONARY_BYTES = [0, 1, 2, 4];
 
 export type Compression = 'none' | 'gzip' | 'zstd';
 
@@ -40,10 +43,26 @@ export function unpackedSizes(
   limit: number,
 ): readonly number[] {
   const most = Math.min(limit, Math.max(SMALL, packed.length * MAX_RATIO));
-  if (compression !== 'gzip' || packed.length < GZIP_SIZE_BYTES) return [most];
-  const said = packed.readUInt32LE(packed.length - GZIP_SIZE_BYTES);
-  // Several members have more in all than the last one says.
+  const said = compression === 'gzip' ? gzipSize(packed) : zstdSize(packed);
+  // Several members or frames have more in all than one says.
   return said > 0 && said < most ? [said, most] : [most];
+}
+
+/** What the last member says; 0 where it is none. */
+function gzipSize(packed: Buffer): number {
+  return packed.length < GZIP_SIZE_BYTES ? 0 : packed.readUInt32LE(packed.length - GZIP_SIZE_BYTES);
+}
+
+/** What the first frame says; 0 where it says nothing. Source: RFC 8878, section 3.1.1.1 */
+function zstdSize(packed: Buffer): number {
+  const descriptor = packed[ZSTD_MAGIC_BYTES] ?? 0;
+  const isSingle = (descriptor & 0x20) !== 0;
+  const at = ZSTD_MAGIC_BYTES + (isSingle ? 1 : 2) + (ZSTD_DICTIONARY_BYTES[descriptor & 0x03] as number);
+  const flag = descriptor >> 6;
+  const width = flag === 0 ? Number(isSingle) : 1 << flag;
+  if (width === 0 || packed.length < at + width) return 0;
+  if (width === 8) return Number(packed.readBigUInt64LE(at));
+  return packed.readUIntLE(at, width) + (width === 2 ? 256 : 0);
 }
 
 /** Decompresses; undefined when it is more than `size` bytes. Throws {@link MsgpackError} when it is not what it is said to be. */

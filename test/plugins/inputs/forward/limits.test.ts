@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { constants, gzipSync, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { eventTime, pack } from '../../../support/forward-sender.ts';
@@ -66,10 +66,42 @@ describe('messages that are none', () => {
       ['app', gzipSync(Buffer.concat([pack([1, { n: 1 }]), Buffer.from([0xc1])])), { compressed: 'gzip' }],
       true,
     ],
-    ['one that nests too deep', ['app', [[1, { n: 1 }], [2, DEEP]]], true],
-    ['one whose metadata does, with options', ['app', [[1, { n: 1 }], [[2, DEEP], {}]], { size: 2 }], true],
+    [
+      'one that nests too deep',
+      [
+        'app',
+        [
+          [1, { n: 1 }],
+          [2, DEEP],
+        ],
+      ],
+      true,
+    ],
+    [
+      'one whose metadata does, with options',
+      [
+        'app',
+        [
+          [1, { n: 1 }],
+          [[2, DEEP], {}],
+        ],
+        { size: 2 },
+      ],
+      true,
+    ],
     ['one whose sender waits for an answer', ['app', [[1, { n: 1 }], [2]], { chunk: 'c' }], false],
-    ['one of such a sender that nests too deep', ['app', [[1, { n: 1 }], [2, DEEP]], { chunk: 'c' }], false],
+    [
+      'one of such a sender that nests too deep',
+      [
+        'app',
+        [
+          [1, { n: 1 }],
+          [2, DEEP],
+        ],
+        { chunk: 'c' },
+      ],
+      false,
+    ],
     [
       'packed ones of such a sender',
       ['app', Buffer.concat([pack([1, { n: 1 }]), pack([2])]), { chunk: 'c' }],
@@ -263,11 +295,27 @@ describe('small events, as short log lines are', () => {
   it('zstd: what they might have come to is given back before their room is asked for', async () => {
     const { sender, count, collector, reserved } = await open({ room: 4_375_000, largest: 4_375_000 });
     const client = await sender();
-    client.send(['app', zstdCompressSync(short(6000)), { compressed: 'zstd', chunk: 'short' }]);
+    const packed = zstdCompressSync(short(6000), { params: { [constants.ZSTD_c_contentSizeFlag]: 0 } });
+    client.send(['app', packed, { compressed: 'zstd', chunk: 'short' }]);
     expect(await client.answer()).toEqual({ ack: 'short' });
     expect(count('connections_closed_total')).toBe(0);
     expect(collector.events).toHaveLength(6000);
     expect(reserved()).toBe(0);
+  });
+
+  it.each([
+    ['gzip', gzipSync],
+    ['zstd', zstdCompressSync],
+  ] as const)('%s: no more room is wanted than they say that they hold', async (compressed, compress) => {
+    const { sender, collector } = await open({ room: 300_000, largest: 14_000_000 });
+    const client = await sender();
+    // Of one frame that says its length in one, two and four bytes.
+    for (const [index, length] of [100, 20_000, 90_000].entries()) {
+      const text = incompressible(length);
+      client.send(['app', compress(pack([1, { text }])), { compressed, chunk: String(index) }]);
+      expect(await client.answer()).toEqual({ ack: String(index) });
+      expect(collector.records.at(-1)).toEqual({ text });
+    }
   });
 
   it.each(['gzip', 'zstd'] as const)(
