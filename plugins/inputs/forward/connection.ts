@@ -243,7 +243,7 @@ export class Connection {
     let reservation: Reservation | undefined;
     let isTaken = false;
     try {
-      for (const size of unpackedSizes(packed, compression, limit)) {
+      for (const size of limit > 0 ? unpackedSizes(packed, compression, limit) : []) {
         reservation?.release();
         reservation = context.reserve(size);
         // Those in front of it may have the room that it waits for, and need not wait with it.
@@ -253,6 +253,7 @@ export class Connection {
         if (!this.isReading) return;
         if (events === undefined) continue;
         if (events.length < size) {
+          // What is given back is there yet: nobody else runs in between.
           reservation?.release();
           reservation = context.reserve(events.length);
         }
@@ -261,6 +262,7 @@ export class Connection {
         this.takeEvents(events, chunk, harvest);
         return;
       }
+      // Alone it may have enough.
       if (!harvest.isFirst) throw new NoRoomError();
       throw left < settings.maxMessageBytes ? new NeverFitsError(largest) : new TooLongError(limit);
     } finally {

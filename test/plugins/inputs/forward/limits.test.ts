@@ -336,6 +336,17 @@ describe('small events, as short log lines are', () => {
     },
   );
 
+  it('nor where those in front of them have all of it', async () => {
+    const { sender, collector } = await open({ room: 9 * 65_536, largest: 9 * 65_536 });
+    const client = await sender();
+    client.send(
+      ['app', list(10_000), { chunk: '1' }],
+      ['app', gzipSync(tiny(10)), { compressed: 'gzip', chunk: '2' }],
+    );
+    for (const ack of ['1', '2']) expect(await client.answer()).toEqual({ ack });
+    expect(collector.events).toHaveLength(10_010);
+  });
+
   it.each(['gzip', 'zstd'] as const)('%s: one that had to wait finds room for both', async (compressed) => {
     const { sender, collector, reserved, setRoom } = await open({ room: 600_000, largest: 1_300_000 });
     const client = await sender();
