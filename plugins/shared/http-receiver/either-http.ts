@@ -24,15 +24,21 @@ export function endWhenIdle(request: IncomingMessage, milliseconds: number): voi
   stream?.setTimeout(milliseconds, () => stream.close(NO_ERROR));
 }
 
-/** Ends the connection of a client that does not read its answer, which is with the response already: a large one must not lie in memory. */
+/** Ends the connection, or stream, of a client that does not read its answer, which is with the response already: a large one must not lie in memory. */
 export function endWhenUnread(
   request: IncomingMessage,
   response: ServerResponse,
   milliseconds: number,
 ): void {
+  const stream = streamOf(request);
+  if (stream !== undefined) {
+    if (stream.writableLength > stream.writableHighWaterMark)
+      stream.setTimeout(milliseconds, () => stream.close(CANCEL));
+    return;
+  }
   const { socket } = request;
-  // By HTTP/2 answers are small. Others in front of it on the connection may wait for their records.
-  if (streamOf(request) !== undefined || response.socket !== socket || !socket.writableNeedDrain) return;
+  // Others in front of it on the connection may wait for their records.
+  if (response.socket !== socket || !socket.writableNeedDrain) return;
   socket.setTimeout(milliseconds);
   // Before the server's own, which sets the time for the next request.
   response.prependOnceListener('finish', () => socket.setTimeout(0));

@@ -1,6 +1,8 @@
+import { once } from 'node:events';
+import { connect } from 'node:http2';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import elasticsearch from '../../../plugins/inputs/elasticsearch.ts';
 import { readAnswer } from '../../../plugins/shared/bulk/answer.ts';
 import { optionsOf } from '../../contract/support.ts';
@@ -476,4 +478,25 @@ it('who does not read a large answer is sent away', async () => {
       () => 0,
     );
   await expect.poll(other, { timeout: 20_000 }).toBe(200);
+});
+
+it('nor does it stay by HTTP/2, where the connection goes on for others', async () => {
+  const { port, collector } = await open({ options: { 'net.io_timeout': '100ms' } });
+  const session = connect(`http://127.0.0.1:${port}`);
+  onTestFinished(() => session.destroy());
+  const call = () =>
+    session.request({
+      ':method': 'POST',
+      ':path': '/_bulk',
+      'content-type': NDJSON,
+      'user-agent': 'shipper',
+    });
+  const unread = call();
+  unread.end('{"index":{"_index":"logs"}}\n{"a":"0123456789"}\n'.repeat(5000));
+  await collector.reached(5000);
+  await once(unread, 'close');
+  const other = call();
+  other.end('{"index":{}}\n{}\n');
+  const [head] = (await once(other, 'response')) as [{ ':status': number }];
+  expect(head[':status']).toBe(200);
 });
