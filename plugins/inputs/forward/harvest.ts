@@ -136,7 +136,7 @@ export class Harvest implements EventTaker {
 
   /** Sets so much aside for what messages become, or what there can be; false when there is no room. */
   prepare(bytes: number): boolean {
-    return this.room.ask(Math.min(bytes, this.left)) === 'given';
+    return this.room.ask(Math.min(bytes, this.left), 0) === 'given';
   }
 
   /** Its batches were handed over. */

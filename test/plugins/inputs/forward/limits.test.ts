@@ -336,6 +336,20 @@ describe('small events, as short log lines are', () => {
     },
   );
 
+  it('the last of what there can be is given, though it is less than is asked for at a time', async () => {
+    const events = Array.from({ length: 3000 }, (_, n) => pack([1, { log: String(n).padEnd(24) }]));
+    const message = pack(['app', Buffer.concat(events)]);
+    const most = message.length + 50_000;
+    const { sender, collector, reserved } = await open({ room: most, largest: most });
+    const client = await sender();
+    // All of its length is known, and set aside.
+    client.send(message.subarray(0, 50));
+    await expect.poll(reserved).toBeGreaterThan(0);
+    client.send(message.subarray(50));
+    await collector.reached(3000);
+    await expect.poll(reserved).toBe(0);
+  });
+
   it('nor where those in front of them have all of it', async () => {
     const { sender, collector } = await open({ room: 9 * 65_536, largest: 9 * 65_536 });
     const client = await sender();
