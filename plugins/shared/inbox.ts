@@ -78,6 +78,21 @@ export class Inbox {
     this.room.release();
   }
 
+  /** Gives back what was set aside for more than there is; false when there is nothing of that kind. */
+  fit(): boolean {
+    const { rest, buffer } = this;
+    if (buffer === undefined || buffer.length === rest) return false;
+    const fitting = Buffer.allocUnsafeSlow(rest);
+    this.bytes.copy(fitting, 0, this.start);
+    this.buffer = fitting;
+    this.bytes = fitting;
+    this.start = 0;
+    this.room.release();
+    // What was given back a moment ago is there yet.
+    this.room.ask(rest, 0);
+    return true;
+  }
+
   /** Moves the rest to the front of a buffer that has so many bytes. */
   private hold(size: number): boolean {
     const { rest, buffer } = this;

@@ -178,10 +178,11 @@ export class Connection {
           const unpacking = this.take(message, harvest);
           if (unpacking !== undefined) await unpacking;
         } catch (error) {
-          if (!(error instanceof NoRoomError)) throw error;
+          inbox.start = begin;
+          const isTooMuch = error instanceof TooManyError || error instanceof NeverFitsError;
+          if (!(error instanceof NoRoomError) && !(isTooMuch && inbox.fit())) throw error;
           // Once more, alone, when there is room.
           this.wanted = harvest.wanted;
-          inbox.start = begin;
           return true;
         }
       }

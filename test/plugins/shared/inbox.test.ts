@@ -43,3 +43,16 @@ it('asks in vain without waking others: what it holds is not free in between', a
   await room;
   expect(inbox.add(Buffer.alloc(10), 0)).toBe(true);
 });
+
+it('gives back what was set aside for more than there is', () => {
+  const { memory, inbox } = open();
+  inbox.add(Buffer.from('abcdef'), 0);
+  inbox.start = 2;
+  inbox.keep(500);
+  expect(memory.used).toBe(500);
+  expect(inbox.fit()).toBe(true);
+  expect([inbox.bytes.toString(), inbox.start, memory.used, memory.begun]).toEqual(['cdef', 0, 4, 4]);
+  expect(inbox.fit()).toBe(false);
+  inbox.add(Buffer.from('gh'), 0);
+  expect(inbox.bytes.toString()).toBe('cdefgh');
+});

@@ -350,6 +350,21 @@ describe('small events, as short log lines are', () => {
     await expect.poll(reserved).toBe(0);
   });
 
+  it('what the connection set aside for more than the message is given back before it is refused', async () => {
+    const events = Array.from({ length: 3000 }, (_, n) => pack([1, { log: String(n).padEnd(24) }]));
+    // Its options come behind what its beginning says of its length.
+    const message = pack(['app', Buffer.concat(events), { chunk: 'id' }]);
+    const most = message.length + 50_000;
+    const { sender, collector, reserved } = await open({ room: most, largest: most });
+    const client = await sender();
+    client.send(message.subarray(0, 50));
+    await expect.poll(reserved).toBeGreaterThan(0);
+    client.send(message.subarray(50));
+    expect(await client.answer()).toEqual({ ack: 'id' });
+    expect(collector.events).toHaveLength(3000);
+    expect(reserved()).toBe(0);
+  });
+
   it('nor where those in front of them have all of it', async () => {
     const { sender, collector } = await open({ room: 9 * 65_536, largest: 9 * 65_536 });
     const client = await sender();
