@@ -210,6 +210,8 @@ describe('the directory of pods', () => {
     await apiServer.start();
     await connected();
     expect(await find(directory, 'comes')).toMatchObject({ labels: { app: 'new' } });
+    // It may have been asked for by name, before the list said what is gone.
+    await until(() => sum('tailrace_kubernetes_pods', { state: 'deleted' }) === 1);
     expect(sum('tailrace_kubernetes_errors_total', { reason: 'gone' })).toBeGreaterThan(0);
     expect(sum('tailrace_kubernetes_lists_total', { reason: 'gone' })).toBe(1);
     expect(sum('tailrace_kubernetes_pods', { state: 'live' })).toBe(2);

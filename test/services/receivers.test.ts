@@ -220,16 +220,34 @@ test("elasticsearch: the bulk helpers of Elastic's and OpenSearch's clients", as
   }
 });
 
+/** What an input may have in memory, and the body that takes all of it but for what the shortest document needs. Bytes. */
+const MEMORY = 800_000;
+const BODY = (MEMORY * 7) / 8 - 100;
+
+/** Begins a request that takes the room of all others, and goes no further. */
+async function takeRoom(port: number): Promise<void> {
+  const socket = connect(port, '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  // The agent is killed before it is closed.
+  socket.on('error', () => {});
+  socket.write(
+    `POST /_bulk HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-ndjson\r\nContent-Length: ${BODY}\r\nExpect: 100-continue\r\n\r\n`,
+  );
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  expect(answer.toString()).toMatch(/^HTTP\/1.1 100 /);
+}
+
 test('elasticsearch: rsyslog, also when there is no room for a while', { timeout }, async ({ rig }) => {
   const receiver = await bulk(rig);
   rig.configure(`pipeline:
   inputs:
-    - { name: elasticsearch, port: ${receiver.port}, mem_buf_limit: 100, tag: documents }
+    - { name: elasticsearch, port: ${receiver.port}, mem_buf_limit: ${MEMORY}, tag: documents }
   outputs:
     - { name: 'null', match: documents }
 `);
   const full = await rig.start({ state: rig.path('full') });
   await full.said(/^Listening for HTTP requests/);
+  await takeRoom(receiver.port);
   writeFileSync(rig.path('in.log'), Array.from({ length: LINES }, (_, n) => `${line(n)}\n`).join(''));
   const shipper = await startRsyslogShipper(rig.path('in.log'), receiver.port);
   onTestFinished(() => shipper.close());
