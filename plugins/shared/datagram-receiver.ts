@@ -61,16 +61,14 @@ export async function bindDatagrams(
     : new ManyAtATime(bind(place), handler, context);
 }
 
-class ManyAtATime implements DatagramReceiver {
-  private readonly socket: UdpSocket;
-  private readonly handler: DatagramHandler;
-  private readonly context: InputContext;
-  private drain: Drain | undefined;
+/** What both have in common. */
+class Receiver<S extends Pick<UdpSocket, 'address' | 'setRecvBufferSize' | 'getRecvBufferSize'>> {
+  protected readonly socket: S;
+  protected readonly handler: DatagramHandler;
 
-  constructor(socket: UdpSocket, handler: DatagramHandler, context: InputContext) {
+  constructor(socket: S, handler: DatagramHandler) {
     this.socket = socket;
     this.handler = handler;
-    this.context = context;
   }
 
   address(): Sender {
@@ -83,6 +81,16 @@ class ManyAtATime implements DatagramReceiver {
 
   getRecvBufferSize(): number {
     return this.socket.getRecvBufferSize();
+  }
+}
+
+class ManyAtATime extends Receiver<UdpSocket> implements DatagramReceiver {
+  private readonly context: InputContext;
+  private drain: Drain | undefined;
+
+  constructor(socket: UdpSocket, handler: DatagramHandler, context: InputContext) {
+    super(socket, handler);
+    this.context = context;
   }
 
   start(receiveBufferBytes: number): void {
@@ -124,27 +132,12 @@ async function bindOfNode(
   }
 }
 
-class OneByOne implements DatagramReceiver {
-  private readonly socket: Socket;
-  private readonly handler: DatagramHandler;
+class OneByOne extends Receiver<Socket> implements DatagramReceiver {
   private isOverDue = false;
 
   constructor(socket: Socket, handler: DatagramHandler) {
-    this.socket = socket;
-    this.handler = handler;
+    super(socket, handler);
     socket.on('message', this.onMessage);
-  }
-
-  address(): Sender {
-    return this.socket.address();
-  }
-
-  setRecvBufferSize(bytes: number): void {
-    this.socket.setRecvBufferSize(bytes);
-  }
-
-  getRecvBufferSize(): number {
-    return this.socket.getRecvBufferSize();
   }
 
   /** It receives since it is bound. */

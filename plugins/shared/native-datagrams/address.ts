@@ -1,5 +1,7 @@
-/** Addresses of the internet as the C library has them (`sockaddr_in`, `sockaddr_in6`), in the words of Node.js's own sockets. */
-import { endianness } from 'node:os';
+/**
+ * Addresses of the internet as the C library has them (`sockaddr_in`, `sockaddr_in6`), in the words of Node.js's own sockets. Numbers are
+ * little-endian, as on the architectures that `udp.ts` is for.
+ */
 import { isIPv6 } from 'node:net';
 import type { Library } from './library.ts';
 
@@ -22,22 +24,15 @@ export interface SocketAddress {
   readonly port: number;
 }
 
-const isLittle = endianness() === 'LE';
-
 /** The structure of an address, which is a number already: `127.0.0.1`, `fe80::1%eth0`. */
 export function encodeAddress(library: Library, { address, port }: SocketAddress): Buffer {
   const family = isIPv6(address) ? AF_INET6 : AF_INET;
   const bytes = Buffer.alloc(family === AF_INET6 ? ADDRESS_BYTES : IPV4_BYTES);
-  if (isLittle) bytes.writeUInt16LE(family);
-  else bytes.writeUInt16BE(family);
+  bytes.writeUInt16LE(family);
   bytes.writeUInt16BE(port, PORT);
   const [number = '', zone] = address.split('%');
   library.inet_pton(family, number, bytes.subarray(family === AF_INET6 ? IPV6 : IPV4));
-  if (zone !== undefined) {
-    const index = Number(library.if_nametoindex(zone));
-    if (isLittle) bytes.writeUInt32LE(index, SCOPE);
-    else bytes.writeUInt32BE(index, SCOPE);
-  }
+  if (zone !== undefined) bytes.writeUInt32LE(Number(library.if_nametoindex(zone)), SCOPE);
   return bytes;
 }
 
@@ -60,11 +55,11 @@ export class AddressReader {
   /** `bytes` begins with the structure. */
   address(bytes: Buffer): string {
     const { last } = this;
-    const family = isLittle ? bytes.readUInt16LE() : bytes.readUInt16BE();
+    const family = bytes.readUInt16LE();
     const start = family === AF_INET6 ? IPV6 : IPV4;
     const end = family === AF_INET6 ? ADDRESS_BYTES : IPV6;
     const isLast = this.lastText !== undefined && last.compare(bytes, start, end, start, end) === 0;
-    if (isLast && last.readUInt16LE() === bytes.readUInt16LE()) return this.lastText as string;
+    if (isLast && last.readUInt16LE() === family) return this.lastText as string;
     bytes.copy(last, 0, 0, end);
     this.lastText = this.write(family, bytes.subarray(start, end));
     return this.lastText;
@@ -80,8 +75,7 @@ export class AddressReader {
     const address = textOf(text);
     // What is local to a link is nothing without the link.
     if (family !== AF_INET6 || bytes[0] !== 0xfe || ((bytes[1] ?? 0) & 0xc0) !== 0x80) return address;
-    const scope = SCOPE - IPV6;
-    const index = isLittle ? bytes.readUInt32LE(scope) : bytes.readUInt32BE(scope);
+    const index = bytes.readUInt32LE(SCOPE - IPV6);
     const name = Buffer.alloc(LONGEST_NAME);
     library.if_indextoname(index, name);
     return index === 0 ? address : `${address}%${textOf(name)}`;
